@@ -1,0 +1,76 @@
+/* Header fields of a message (RFC 9110 section 5). Names and values are views into the bytes they
+ * were read from, or into memory of the exchange. Names keep their case; comparing folds it. A field
+ * whose name Weft acts on carries its id, found once while parsing, so nothing later compares text. */
+#pragma once
+
+#include "base/text.h"
+
+enum field_id {
+    FIELD_OTHER = 0,
+    FIELD_HOST,
+    FIELD_CONTENT_LENGTH,
+    FIELD_TRANSFER_ENCODING,
+    FIELD_CONNECTION,
+    FIELD_KEEP_ALIVE,
+    FIELD_PROXY_CONNECTION,
+    FIELD_PROXY_AUTHENTICATE,
+    FIELD_PROXY_AUTHORIZATION,
+    FIELD_TE,
+    FIELD_TRAILER,
+    FIELD_UPGRADE,
+    FIELD_EXPECT,
+    FIELD_COOKIE,
+    FIELD_SET_COOKIE,
+    FIELD_ORIGIN,
+    FIELD_ACCESS_CONTROL_REQUEST_METHOD,
+    FIELD_ACCESS_CONTROL_REQUEST_HEADERS,
+    FIELD_X_FORWARDED_FOR,
+    FIELD_X_FORWARDED_PROTO,
+    FIELD_X_FORWARDED_HOST,
+    FIELD_X_FORWARDED_PORT,
+    FIELD_FORWARDED,
+    FIELD_X_REQUEST_ID,
+    FIELD_TRACEPARENT,
+    FIELD_TRACESTATE,
+    FIELD_DATE,
+    FIELD_SERVER,
+    FIELD_VIA,
+    FIELD_USER_AGENT,
+    FIELD_REFERER,
+    FIELD_CONTENT_TYPE,
+    FIELD_LOCATION,
+    FIELD_RETRY_AFTER,
+    FIELD_PROXY_STATUS,
+    FIELD_X_REAL_IP,
+    FIELD_GRPC_STATUS,
+    FIELD_GRPC_MESSAGE,
+    FIELD_AUTHORIZATION,
+    FIELD_VARY,
+    FIELD_COUNT
+};
+
+struct field {
+    struct text name;
+    struct text value; /* without surrounding blanks */
+    uint8_t id;        /* enum field_id */
+    bool hop_by_hop;   /* named by Connection, or hop-by-hop by nature: never forwarded */
+};
+
+/* At most this many fields in a head and in trailers (limit of decisions 17 and the issue). */
+#define FIELDS_MAX 100
+
+struct fields {
+    struct field items[FIELDS_MAX];
+    uint16_t count;
+};
+
+/* The id of a name in any case; O(1). */
+enum field_id field_id_of(struct text name);
+/* The lower-case canonical name of an id. */
+struct text field_name(enum field_id id);
+/* RFC 9110 5.6.2 token; 5.5 field-value (no CR, LF, NUL or other control but HTAB). */
+bool field_name_is_valid(struct text name);
+bool field_value_is_valid(struct text value);
+/* First field with this id (FIELD_OTHER: never) or name, or NULL. */
+const struct field *fields_find(const struct fields *fields, enum field_id id);
+const struct field *fields_find_name(const struct fields *fields, struct text name);

@@ -1,0 +1,40 @@
+/* Paths, hosts and queries (RFC 3986, RFC 9110 section 4). */
+#pragma once
+
+#include "base/text.h"
+
+enum path_slashes { PATH_KEEP, PATH_REFUSE };
+
+struct path_rules {
+    bool merge_slashes;                 /* "//" becomes "/"; when false it is kept */
+    enum path_slashes encoded_slash;    /* %2F */
+    enum path_slashes backslash;        /* '\' and %5C */
+    enum path_slashes double_slash;     /* "//", where merge_slashes is off */
+};
+
+enum path_result {
+    PATH_SAME,       /* the input already was normal: *out_path is the input itself */
+    PATH_CHANGED,    /* normal form written to `into` */
+    PATH_BAD_ESCAPE, /* '%' without two hex digits, %00, or a control byte behind %: 400 */
+    PATH_REFUSED_SLASH, PATH_REFUSED_BACKSLASH, PATH_REFUSED_DOUBLE_SLASH,
+    PATH_BAD_BYTE,   /* '#', control, space, DEL or non-ASCII byte */
+    PATH_ABOVE_ROOT, /* ".." that would leave the root */
+};
+
+/* Normalizes once, before routing and policy alike: unreserved characters are percent-decoded, other
+ * escapes get upper-case hex, dot segments are removed (also spelt %2e), idempotent. `into` needs
+ * path.size bytes. "*" passes unchanged. */
+enum path_result path_normalize(struct text path, const struct path_rules *rules, char *into,
+                                struct text *out_path);
+const char *path_result_name(enum path_result result);
+
+/* host[:port] of Host or :authority; userinfo, spaces, empty host, ports above 65535 are refused.
+ * host keeps its brackets when IPv6. '_' is allowed. A trailing dot is kept in *out_host. */
+bool authority_parse(struct text authority, struct text *out_host, uint32_t *out_port);
+/* Lower-cases into `into` (host.size bytes), without one trailing dot: the form hosts are matched in. */
+struct text host_fold(struct text host, char *into);
+
+/* Walks "a=1&b=2". Names and values are raw (not decoded). */
+bool query_next(struct text *rest, struct text *out_name, struct text *out_value);
+/* Percent- and plus-decoding into `into` (t.size bytes); false on a bad escape. */
+bool query_decode(struct text t, char *into, struct text *out);
