@@ -58,9 +58,11 @@ struct field {
 
 /* At most this many fields in a head and in trailers (limit of decisions 17 and the issue). */
 #define FIELDS_MAX 100
+/* Room in the array: what filters may add beyond what a peer may send. */
+#define FIELDS_ROOM 160
 
 struct fields {
-    struct field items[FIELDS_MAX];
+    struct field items[FIELDS_ROOM];
     uint16_t count;
 };
 
