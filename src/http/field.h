@@ -73,6 +73,13 @@ struct text field_name(enum field_id id);
 /* RFC 9110 5.6.2 token; 5.5 field-value (no CR, LF, NUL or other control but HTAB). */
 bool field_name_is_valid(struct text name);
 bool field_value_is_valid(struct text value);
+/* Hop-by-hop by nature (RFC 9110 7.6.1, and the proxy credentials of the next hop): Connection,
+ * Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authorization, TE, Transfer-Encoding,
+ * Upgrade. Trailer is end-to-end: Weft passes trailers on. */
+bool field_is_hop_by_hop(enum field_id id);
+/* Whether a field may stand in trailers (RFC 9110 6.5.1): framing, routing, request modifiers,
+ * authentication, response control, content format and everything a proxy sets are not. */
+bool field_is_trailer(enum field_id id, struct text name);
 /* First field with this id (FIELD_OTHER: never) or name, or NULL. */
 const struct field *fields_find(const struct fields *fields, enum field_id id);
 const struct field *fields_find_name(const struct fields *fields, struct text name);

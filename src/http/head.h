@@ -31,9 +31,10 @@ struct request_head {
     struct text authority; /* Host, or that of absolute-form (they agree); empty only for 1.0 */
     struct text host;      /* authority without port, as received (case not folded), [v6] with [] */
     uint32_t port;         /* of authority, 0 where none */
-    struct text path;      /* of target, before '?', as received; "*" for asterisk-form */
+    struct text path;      /* of target, before '?', as received; "*" for asterisk-form, and for
+                            * OPTIONS of an absolute-form without path; "/" for other methods there */
     struct text query;     /* after '?', without it; at == NULL where there is none */
-    enum body_kind body;
+    enum body_kind body;  /* never BODY_UNTIL_CLOSE; Content-Length: 0 is BODY_LENGTH of 0 */
     uint64_t content_length;
     bool keep_alive;      /* the peer would keep the connection */
     bool expect_continue; /* Expect: 100-continue from a 1.1 peer, body to come */
@@ -46,7 +47,8 @@ struct response_head {
     uint16_t status;
     struct text reason; /* the phrase as received, may be empty */
     enum body_kind body;
-    uint64_t content_length;
+    uint64_t content_length; /* where has_length */
+    bool has_length;         /* Content-Length was there; also where body is BODY_NONE (HEAD, 304) */
     bool keep_alive;
     bool upgrade; /* 101 with Connection: upgrade */
     struct fields fields;
