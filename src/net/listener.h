@@ -6,8 +6,10 @@
 
 struct listener {
     struct watch watch;
+    struct timer retry; /* runs while descriptors are short */
     struct loop *loop;
-    struct address address;
+    int fd;                 /* -1 once stopped */
+    struct address address; /* as bound: a port 0 is resolved */
     bool paused;
     /* fd is non-blocking, TCP_NODELAY; peer is its remote address. The callee owns fd. */
     void (*on_accept)(struct listener *listener, int fd, const struct address *peer);
@@ -19,8 +21,8 @@ struct listener {
 int listen_tcp(const struct address *address, bool reuse_port, bool probe, int *out_errno,
                struct error *error);
 /* Accepts from an existing listening descriptor, at most 64 a turn; EMFILE pauses for 100 ms. The
- * descriptor stays the caller's. */
+ * descriptor stays the caller's. on_accept may pause or stop the listener, but not free it. */
 bool listener_start(struct listener *listener, struct loop *loop, int fd, struct error *error);
 void listener_pause(struct listener *listener, bool paused);
-/* Accepts what is queued, then stops watching; does not close the descriptor. */
+/* Accepts what is queued (nothing while paused), then stops watching; does not close the descriptor. */
 void listener_stop(struct listener *listener);
