@@ -36,8 +36,23 @@ void json_array_close(struct json_writer *writer);
 void json_key(struct json_writer *writer, struct text key);
 /* A key that needs no escaping, as a literal: JSON_KEY(writer, "route"). */
 #define JSON_KEY(writer, literal) json_key_raw((writer), TEXT("\"" literal "\":"))
-/* The bytes `"key":`, already quoted and with the colon. */
-void json_key_raw(struct json_writer *writer, struct text quoted);
+void json_key_slow(struct json_writer *writer, struct text quoted);
+
+/* The bytes `"key":`, already quoted and with the colon. Inline, so that a literal's copy is a few
+ * moves. */
+static inline void json_key_raw(struct json_writer *writer, struct text quoted)
+{
+    if ((size_t)(writer->end - writer->at) <= quoted.size) {
+        json_key_slow(writer, quoted);
+        return;
+    }
+    if (writer->comma) {
+        *writer->at++ = ',';
+    }
+    memcpy(writer->at, quoted.at, quoted.size);
+    writer->at += quoted.size;
+    writer->comma = false;
+}
 
 void json_text(struct json_writer *writer, struct text value);
 void json_u64(struct json_writer *writer, uint64_t value);
@@ -51,8 +66,6 @@ void json_raw(struct json_writer *writer, struct text value);
 /* One byte outside the JSON text, for the line end. */
 void json_byte(struct json_writer *writer, char byte);
 
-/* Whole members, JSON_KEY and value; the text and u64 forms write nothing where value is empty / 0. */
+/* Whole members: JSON_KEY and value. */
 #define JSON_TEXT(writer, literal, value) (JSON_KEY(writer, literal), json_text((writer), (value)))
-#define JSON_TEXT_IF(writer, literal, value)                                                       \
-    ((value).size > 0 ? JSON_TEXT(writer, literal, value) : (void)0)
 #define JSON_U64(writer, literal, value) (JSON_KEY(writer, literal), json_u64((writer), (value)))

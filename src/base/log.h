@@ -1,11 +1,11 @@
 /* Operator log: what the process itself has to say, one line each, on stderr:
- *   2026-01-02T03:04:05.678Z warn  listener: port 80 may not be bound port=80 error="..."
+ *   2026-01-02T03:04:05.678Z warn listener: port 80 may not be bound port=80 error="..."
  * or with the JSON format {"time":...,"level":"warn","component":"listener","message":...,"port":80}.
  *
  * From any thread. A worker attaches a ring once (log_attach_ring), its lines then go to main, which
  * writes them (log_drain). A thread without a ring writes by itself; a stderr that would block loses
  * the line and counts it, nobody waits. Each call site may write 10 lines a second; what is beyond is
- * counted and told in one line afterwards. Control characters are escaped. No allocation. */
+ * counted and told afterwards (suppressed=N on the site's next line, or a line of its own). Control characters are escaped. No allocation. */
 #pragma once
 
 #include "base/ring.h"
@@ -18,7 +18,7 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVELS };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-#define LOG_LINE_MAX 2048 /* longer lines are cut */
+#define LOG_LINE_MAX 2048 /* longer messages are cut */
 #define LOG_PER_SECOND 10
 
 /* One key=value of a line. */
@@ -38,11 +38,11 @@ struct log_pair {
 struct log_site {
     _Atomic uint64_t window; /* second in the upper 32 bits, lines in it in the lower */
     _Atomic uint64_t suppressed;
-    _Atomic bool listed;
+    _Atomic bool listed;   /* among those log_report_suppressed looks at */
     struct log_site *next;
     enum log_level level;
     const char *component;
-    const char *format;
+    const char *format; /* set when listed */
 };
 
 /* log_warn("listener", "port %u may not be bound", port); */

@@ -16,7 +16,6 @@
 #include "base/text.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct metrics;
@@ -45,16 +44,16 @@ struct metric_definition {
 
 /* One time series of one shard. The cells are public for the inline functions only. */
 struct metric_series {
-    struct metric_series *next; /* of the shard, immutable once published */
+    struct metric_series *next;  /* of the shard, immutable once published */
+    struct metric_series *chain; /* the owner's hash chain */
     struct metric_family *family;
     char *values; /* label values, each with its NUL; written by the owner while not shown */
     uint64_t hash;
     uint32_t values_size;
     uint32_t values_capacity;
     _Atomic int32_t holds; /* >= 0: live; below: see metric.c */
-    bool is_overflow;
-    uint64_t seen;       /* the reader's: sum of the cells when last changed */
-    uint64_t changed_ms; /* the reader's */
+    uint64_t seen;            /* the reader's: sum of the cells when last changed */
+    uint64_t changed_ms;      /* the reader's */
     _Atomic uint64_t cells[]; /* one; histograms: METRIC_BOUNDS + 1 counts, then the sum in ns */
 };
 

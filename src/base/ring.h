@@ -30,7 +30,8 @@ void ring_free(struct ring *ring);
 void ring_on_wake(struct ring *ring, struct ring_wake wake);
 
 /* --- the producer --- */
-/* `size` contiguous bytes to write into, or NULL: then the record is lost and counted. */
+/* `size` contiguous bytes (at most half the capacity) to write into, or NULL: then the record is lost
+ * and counted. */
 char *ring_reserve(struct ring *ring, size_t size);
 /* Like ring_reserve, but a NULL is not counted: the caller tries otherwise or calls ring_drop. */
 char *ring_try_reserve(struct ring *ring, size_t size);
