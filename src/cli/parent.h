@@ -1,20 +1,20 @@
-/* The small parent process of `weft run` (decisions 1 and 2): it starts one child that does the work,
- * keeps a copy of every listening socket so that a crash refuses no connect, restarts a crashed child,
- * and hands the sockets to a new binary on SIGUSR2. Called by main before anything is initialised;
- * one thread, no heap, no library. The child's side of the conversation is cli/parent_link.
+/* The small parent process of `weft run` (decisions 1 and 2): it starts one child that does the
+ * work, keeps a copy of every listening socket so that a crash refuses no connect, restarts a
+ * crashed child, and hands the sockets to a new binary on SIGUSR2. Called by main before anything
+ * is initialised; one thread, no heap, no library. The child's end is cli/parent_link.
  *
- * Signals: SIGTERM and SIGINT drain (the second kills at once), SIGHUP and SIGUSR1 go on to the child,
- * SIGUSR2 upgrades. systemd hears READY, RELOADING, STOPPING and MAINPID through NOTIFY_SOCKET.
+ * Signals: SIGTERM and SIGINT drain (the second kills at once), SIGHUP and SIGUSR1 go on to the
+ * child, SIGUSR2 upgrades. systemd hears READY, RELOADING and STOPPING through NOTIFY_SOCKET.
  *
- * Upgrade: the new binary is first started as a second child from the path this process was started
- * from. When that says "ready", the old child is told to drain and the parent executes the new binary
- * in its own place (same pid). When it does not become ready in time, or cannot be executed, it is
- * killed, an error is logged and everything stays as it was.
+ * Upgrade: the new binary is first started as a second child, from the path this process was
+ * started from. When that says "ready", the old child is told to drain and the parent executes the
+ * new binary in its own place (same pid). When it does not become ready in time, or cannot be
+ * executed, it is killed, an error is logged and everything stays as it was.
  *
  * The conversation is text over SOCK_SEQPACKET, one message a packet, a descriptor beside it where
  * one is named:
  *   parent -> child   "socket KEY" +fd ...   "end"   "drain"
- *   child -> parent   "keep KEY" +fd   "drop KEY"   "ready"   "draining"                          */
+ *   child -> parent   "keep KEY" +fd   "drop KEY"   "ready"   "draining"                       */
 #pragma once
 
 #include <stdint.h>
@@ -31,12 +31,13 @@ struct parent_limits {
     uint32_t ready_ms;       /* a new binary must be ready within; default 10,000 */
     uint32_t backoff_ms;     /* wait before the second restart, then doubled; default 50 */
     uint32_t backoff_max_ms; /* default 5,000 */
-    uint32_t steady_ms;      /* a child that lived this long starts the count anew; default 10,000 */
+    uint32_t steady_ms;      /* a child that lived this long starts the count anew; default 1,000 */
 };
 
 extern const struct parent_limits parent_default_limits;
 
 /* Runs until the work is over; returns the exit code for main. The child is started with the same
- * arguments. A child that exits by itself with a code before it ever was ready ends the parent with
- * that code (usage errors, bad configuration); later, any exit that nobody asked for is a crash. */
+ * arguments; argv must stay as it is. A child that exits by itself with a code before any was ready
+ * ends the parent with that code (usage errors, bad configuration); later, any exit that nobody
+ * asked for is a crash. limits NULL: the defaults. */
 int parent_run(char **argv, const struct parent_limits *limits);

@@ -1,8 +1,9 @@
 /* The child's end of the conversation with the small parent (cli/parent.h). Without a parent every
  * call is a no-op that succeeds, so the callers need not tell. For the main thread.
  *
- * A child under a parent leaves SIGINT alone (it is ignored on start: the terminal sends it to both)
- * and treats SIGTERM and on_drain as the same wish, however often it is told: only the parent kills. */
+ * A child under a parent leaves SIGINT alone (it is ignored on start: a terminal sends it to both)
+ * and treats SIGTERM and on_drain as the same wish, however often it is told: only the parent
+ * kills. */
 #pragma once
 
 #include "base/array.h"
@@ -20,13 +21,13 @@ struct parent_link {
     struct loop *loop;
     int fd; /* -1: no parent */
     ARRAY_OF(struct parent_socket) sockets;
-    void *owner;                                 /* the caller's */
-    void (*on_drain)(struct parent_link *link);  /* asked to drain, or the parent is gone; once */
+    void *owner;                                /* the caller's */
+    void (*on_drain)(struct parent_link *link); /* asked to drain, or the parent is gone; once */
 };
 
 /* Whether this process is the child of a parent; asked by main before parent_link_open. */
 bool parent_link_present(void);
-/* Receives the kept sockets; waits at most 5 s for them. */
+/* Receives the kept sockets; waits at most 5 s for them. Set owner and on_drain afterwards. */
 bool parent_link_open(struct parent_link *link, struct error *error);
 /* Closes sockets nobody took and the link itself. */
 void parent_link_close(struct parent_link *link);
@@ -39,7 +40,8 @@ int parent_link_take(struct parent_link *link, struct text key);
 /* Any kept socket nobody has taken yet, or -1; its key goes to out_key. For sockets of listeners or
  * workers there are no longer: accept what is queued in it, close it, then parent_link_drop. */
 int parent_link_take_any(struct parent_link *link, char out_key[PARENT_KEY_MAX + 1]);
-/* Gives the parent a copy; a socket that was taken need not be given again. The same key replaces. */
+/* Gives the parent a copy; a socket that was taken need not be given again. The same key
+ * replaces. */
 bool parent_link_keep(struct parent_link *link, struct text key, int fd);
 /* The parent closes its copy. */
 void parent_link_drop(struct parent_link *link, struct text key);
