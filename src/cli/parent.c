@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -341,22 +342,35 @@ static int time_to_wait(struct parent *parent)
     return due_ms <= now_ms ? 0 : (int)(due_ms - now_ms);
 }
 
-/* Code and constants are on disk: pages of them that this process touched once need not stay. */
-static int give_back(struct dl_phdr_info *info, size_t size, void *nothing)
+struct image {
+    uintptr_t page;
+    uintptr_t vdso; /* the kernel's own: not to be touched */
+};
+
+/* Code and constants are on disk: pages of them that this process touched once need not stay. Calls
+ * as little as it can, since each call brings pages back. */
+static int give_back(struct dl_phdr_info *info, size_t size, void *owner)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    if (strstr(info->dlpi_name, "vdso") != NULL) {
+    const struct image *image = owner;
+    if (info->dlpi_addr == image->vdso) {
         return 0;
     }
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
         if (part->p_type == PT_LOAD && (part->p_flags & PF_W) == 0) {
-            uintptr_t start = (info->dlpi_addr + part->p_vaddr) & ~(page - 1);
-            uintptr_t end = (info->dlpi_addr + part->p_vaddr + part->p_memsz) & ~(page - 1);
+            uintptr_t start = (info->dlpi_addr + part->p_vaddr) & ~(image->page - 1);
+            uintptr_t end = (info->dlpi_addr + part->p_vaddr + part->p_memsz) & ~(image->page - 1);
             madvise((void *)start, end - start, MADV_DONTNEED);
         }
     }
     return 0;
+}
+
+static int wait_for_events(struct pollfd *events, nfds_t count, int wait_ms)
+{
+    struct image image = { .page = getauxval(AT_PAGESZ), .vdso = getauxval(AT_SYSINFO_EHDR) };
+    dl_iterate_phdr(give_back, &image);
+    return poll(events, count, wait_ms);
 }
 
 static bool has_children(const struct parent *parent)
@@ -383,8 +397,7 @@ static void turn(struct parent *parent)
             events[count++] = (struct pollfd){ .fd = child->fd, .events = wanted };
         }
     }
-    dl_iterate_phdr(give_back, NULL);
-    if (poll(events, count, time_to_wait(parent)) > 0) {
+    if (wait_for_events(events, count, time_to_wait(parent)) > 0) {
         for (nfds_t i = 1; i < count; i++) {
             if (events[i].revents != 0) {
                 child_push(parent, owners[i]);

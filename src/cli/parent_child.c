@@ -87,7 +87,7 @@ struct child *child_spawn(struct parent *parent, enum child_role role, const cha
     return child;
 }
 
-/* False: later. Any failure but a full queue means the child is going away: nothing more to send. */
+/* False: later. Any failure but a full queue means that the child is going away. */
 static bool send_packet(struct child *child, const char *text, int fd)
 {
     struct iovec part = { .iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text) };

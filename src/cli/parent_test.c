@@ -88,6 +88,7 @@ static void keep_many(struct fake *fake)
     size_t back = 0;
     char key[PARENT_KEY_MAX + 1];
     char text[32];
+    static const char filler[] = "a key that is nearly as long as one may be, so that much is sent";
     while (parent_link_take_any(&fake->link, key) >= 0) {
         back++;
     }
@@ -96,8 +97,7 @@ static void keep_many(struct fake *fake)
     for (unsigned i = (unsigned)back; i < 700; i++) {
         unsigned port;
         int fd = listen_anywhere(&port);
-        snprintf(key, sizeof(key), "many %u %.*s", i, 80, "x---------x---------x---------x---------"
-                                                          "x---------x---------x---------x---------");
+        snprintf(key, sizeof(key), "many %u %s", i, filler);
         ensure(parent_link_keep(&fake->link, text_from_string(key), fd));
     }
 }
