@@ -14,6 +14,8 @@ struct text {
 
 /* A view of a string literal. */
 #define TEXT(literal) ((struct text){ "" literal, sizeof(literal) - 1 })
+/* The same as an initialiser of static tables, where a compound literal is not a constant. */
+#define TEXT_STATIC(literal) { "" literal, sizeof(literal) - 1 }
 /* For printf("%.*s"). */
 #define TEXT_ARG(t) (int)(t).size, (t).at
 
