@@ -93,6 +93,7 @@ struct text arena_format(struct arena *arena, const char *format, ...)
     va_start(list, format);
     va_list again;
     va_copy(again, list);
+    ensure(format != NULL);
     int size = vsnprintf(NULL, 0, format, list);
     va_end(list);
     ensure(size >= 0);

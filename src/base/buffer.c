@@ -61,6 +61,7 @@ void buffer_format(struct buffer *buffer, const char *format, ...)
     va_start(list, format);
     va_list again;
     va_copy(again, list);
+    ensure(format != NULL);
     int size = vsnprintf(NULL, 0, format, list);
     va_end(list);
     ensure(size >= 0);
