@@ -1,6 +1,7 @@
 /* Header fields of a message (RFC 9110 section 5). Names and values are views into the bytes they
- * were read from, or into memory of the exchange. Names keep their case; comparing folds it. A field
- * whose name Weft acts on carries its id, found once while parsing, so nothing later compares text. */
+ * were read from, or into memory of the exchange. Names keep their case; comparing folds it. A
+ * field whose name Weft acts on carries its id, found once while parsing, so nothing later compares
+ * text. */
 #pragma once
 
 #include "base/text.h"
@@ -77,6 +78,8 @@ bool field_value_is_valid(struct text value);
  * Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authorization, TE, Transfer-Encoding,
  * Upgrade. Trailer is end-to-end: Weft passes trailers on. */
 bool field_is_hop_by_hop(enum field_id id);
+/* x-forwarded-* and x-weft-*, '_' counting as '-' as some servers do: only Weft says these. */
+bool field_is_set_by_proxy(struct text name);
 /* Whether a field may stand in trailers (RFC 9110 6.5.1): framing, routing, request modifiers,
  * authentication, response control, content format and everything a proxy sets are not. */
 bool field_is_trailer(enum field_id id, struct text name);

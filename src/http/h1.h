@@ -1,27 +1,50 @@
 /* HTTP/1.1 codec (RFC 9112), both roles, without sockets: strict readers that never repair, and
- * writers. Every reader is split-invariant: feeding any cut of the same bytes gives the same result.
+ * writers. Every reader is split-invariant: feeding any cut of the same bytes gives the same
+ * result.
  *
  * Heads are read from one contiguous span: call again with the same start and more bytes while
- * H1_MORE is returned; the reader remembers what it has checked. Views in the result point into the span. */
+ * H1_MORE is returned; the reader remembers what it has checked. Views in the result point into the
+ * span. */
 #pragma once
 
 #include "http/head.h"
 
 enum h1_result { H1_DONE, H1_MORE, H1_REFUSED };
 
-/* Why a message was refused: one stable word each (h1_reason_name), shown in reply, log and metric. */
+/* Why a message was refused: one stable word each (h1_reason_name), shown in reply, log and metric.
+ */
 enum h1_reason {
     H1_OK = 0,
-    H1_BAD_REQUEST_LINE, H1_BAD_METHOD, H1_BAD_TARGET, H1_BAD_VERSION, H1_UNSUPPORTED_VERSION,
-    H1_BAD_LINE_END,        /* bare CR or bare LF */
-    H1_NUL_BYTE, H1_BAD_FIELD_NAME, H1_SPACE_BEFORE_COLON, H1_OBS_FOLD, H1_BAD_FIELD_VALUE,
+    H1_BAD_REQUEST_LINE,
+    H1_BAD_METHOD,
+    H1_BAD_TARGET,
+    H1_BAD_VERSION,
+    H1_UNSUPPORTED_VERSION,
+    H1_BAD_LINE_END, /* bare CR or bare LF */
+    H1_NUL_BYTE,
+    H1_BAD_FIELD_NAME,
+    H1_SPACE_BEFORE_COLON,
+    H1_OBS_FOLD,
+    H1_BAD_FIELD_VALUE,
     H1_LENGTH_AND_ENCODING, /* Content-Length with Transfer-Encoding */
-    H1_BAD_LENGTH, H1_SEVERAL_LENGTHS, H1_BAD_ENCODING, H1_ENCODING_IN_1_0,
-    H1_MISSING_HOST, H1_SEVERAL_HOSTS, H1_BAD_HOST, H1_HOST_MISMATCH, H1_BAD_CONNECTION,
-    H1_BAD_STATUS_LINE, H1_BAD_CHUNK_SIZE, H1_BAD_CHUNK_EXTENSION, H1_BAD_CHUNK_END,
-    H1_BAD_TRAILER, H1_BAD_EXPECT,
+    H1_BAD_LENGTH,
+    H1_SEVERAL_LENGTHS,
+    H1_BAD_ENCODING,
+    H1_ENCODING_IN_1_0,
+    H1_MISSING_HOST,
+    H1_SEVERAL_HOSTS,
+    H1_BAD_HOST,
+    H1_HOST_MISMATCH,
+    H1_BAD_CONNECTION,
+    H1_BAD_STATUS_LINE,
+    H1_BAD_CHUNK_SIZE,
+    H1_BAD_CHUNK_EXTENSION,
+    H1_BAD_CHUNK_END,
+    H1_BAD_TRAILER,
+    H1_BAD_EXPECT,
     H1_REQUEST_LINE_TOO_LONG, /* 414 */
-    H1_HEAD_TOO_LARGE, H1_TOO_MANY_FIELDS, /* 431 */
+    H1_HEAD_TOO_LARGE,
+    H1_TOO_MANY_FIELDS, /* 431 */
     H1_REASON_COUNT
 };
 
@@ -55,14 +78,15 @@ struct h1_head_reader {
 
 void h1_head_reader_init(struct h1_head_reader *reader);
 /* One empty line before a request line is skipped (RFC 9112 2.2). On H1_DONE
- * *out_size is the head's length in the span, head is filled and has passed every rule of framing and
- * Host. CONNECT and TRACE are parsed (authority-form) and left to the caller to refuse. On H1_MORE and
- * H1_REFUSED head holds nothing of use; it is scratch between calls.
+ * *out_size is the head's length in the span, head is filled and has passed every rule of framing
+ * and Host. CONNECT and TRACE are parsed (authority-form) and left to the caller to refuse. On
+ * H1_MORE and H1_REFUSED head holds nothing of use; it is scratch between calls.
  *
- * Connection: fields it names are marked hop_by_hop. Naming Host, Content-Length, Transfer-Encoding,
- * Trailer or Expect, a malformed option or more than 32 of them is H1_BAD_CONNECTION. Other fields
- * with an id of their own (Authorization, Cookie, X-Forwarded-*, Forwarded, Via, traceparent ...) and
- * all of x-forwarded-*, x-weft-* are end-to-end: naming them changes nothing (RFC 9110 7.6.1).
+ * Connection: fields it names are marked hop_by_hop. Naming Host, Content-Length or
+ * Transfer-Encoding, a malformed option or more than 32 of them is H1_BAD_CONNECTION. Other fields
+ * with an id of their own (Authorization, Cookie, Forwarded, Via, traceparent ...) and all
+ * x-forwarded-* and x-weft-* are end-to-end: naming them changes nothing (RFC 9110 7.6.1 warns of
+ * it).
  *
  * Versions 1.2 to 1.9 count as 1.1 (RFC 9110 2.5). The target may hold the bytes browsers leave
  * unescaped besides those of RFC 3986 (\ ^ ` { | }), never '"', '#', '<', '>'. */
@@ -70,9 +94,9 @@ enum h1_result h1_read_request(struct h1_head_reader *reader, const struct h1_li
                                const char *span, size_t size, struct request_head *out_head,
                                size_t *out_size);
 /* `request_method` decides whether a body follows (HEAD); 1xx (but 101) heads are returned with
- * BODY_NONE like any other and the caller reads on. "HTTP/1.1 200" without the space before an empty
- * phrase is taken, as many servers send it. 1xx and 204 with Transfer-Encoding or a Content-Length
- * other than 0 are refused. */
+ * BODY_NONE like any other and the caller reads on. "HTTP/1.1 200" without the space before an
+ * empty phrase is taken, as many servers send it. 1xx and 204 with Transfer-Encoding or a
+ * Content-Length other than 0 are refused. */
 enum h1_result h1_read_response(struct h1_head_reader *reader, const struct h1_limits *limits,
                                 enum http_method request_method, const char *span, size_t size,
                                 struct response_head *out_head, size_t *out_size);
@@ -101,17 +125,18 @@ void h1_body_init(struct h1_body *body, enum body_kind kind, uint64_t content_le
  * Chunk-size lines: 1 to 16 hex digits, at most 2^63 - 1; extensions are checked and dropped. */
 enum h1_result h1_body_read(struct h1_body *body, const char *span, size_t size,
                             struct text *out_data, size_t *out_used);
-/* Payload bytes that follow next for certain, for moving them without looking (splice); 0 in framing.
- * h1_body_advance says that so many of them were moved. UINT64_MAX for BODY_UNTIL_CLOSE. */
+/* Payload bytes that follow next for certain, for moving them without looking (splice); 0 in
+ * framing. h1_body_advance says that so many of them were moved. UINT64_MAX for BODY_UNTIL_CLOSE.
+ */
 uint64_t h1_body_run(const struct h1_body *body);
 void h1_body_advance(struct h1_body *body, uint64_t size);
 /* The peer ended the stream: true (and done) when that completes the body, false when it is cut. */
 bool h1_body_end(struct h1_body *body);
 
 /* Trailers of a chunked message: where h1_body_in_trailers, h1_body_read takes nothing more and the
- * section is read like a head, from one contiguous span (same start while H1_MORE), the usual "\r\n"
- * of no trailers included. H1_DONE sets body->done. Fields that must not be trailers (RFC 9110 6.5.1)
- * are refused. */
+ * section is read like a head, from one contiguous span (same start while H1_MORE), the usual
+ * "\r\n" of no trailers included. H1_DONE sets body->done. Fields that must not be trailers (RFC
+ * 9110 6.5.1) are refused. */
 bool h1_body_in_trailers(const struct h1_body *body);
 enum h1_result h1_read_trailers(struct h1_body *body, const struct h1_limits *limits,
                                 const char *span, size_t size, struct fields *out_fields,
@@ -127,7 +152,8 @@ struct h1_writer {
 void h1_write_text(struct h1_writer *writer, struct text t);
 void h1_write_field(struct h1_writer *writer, struct text name, struct text value);
 /* All fields but those marked hop_by_hop and the framing ones (Content-Length, Transfer-Encoding,
- * Connection, Keep-Alive, Proxy-Connection, Upgrade): framing follows what is sent, not what came. */
+ * Connection, Keep-Alive, Proxy-Connection, Upgrade): framing follows what is sent, not what came.
+ */
 void h1_write_fields(struct h1_writer *writer, const struct fields *fields);
 void h1_write_u64(struct h1_writer *writer, uint64_t value);
 /* "METHOD target HTTP/1.1\r\n". */

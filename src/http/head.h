@@ -1,6 +1,6 @@
 /* A request or response head in neutral form, as h1 (and later h2) codecs produce it and routing,
- * filters and encoders read it. Views into the connection's bytes; the struct is scratch memory of a
- * worker, or copied by the exchange. */
+ * filters and encoders read it. Views into the connection's bytes; the struct is scratch memory of
+ * a worker, or copied by the exchange. */
 #pragma once
 
 #include "http/field.h"
@@ -15,8 +15,16 @@ enum body_kind {
 };
 
 enum http_method { /* of those that Weft treats apart; any other token is METHOD_OTHER */
-    METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_OPTIONS,
-    METHOD_PATCH, METHOD_CONNECT, METHOD_TRACE,
+                   METHOD_OTHER,
+                   METHOD_GET,
+                   METHOD_HEAD,
+                   METHOD_POST,
+                   METHOD_PUT,
+                   METHOD_DELETE,
+                   METHOD_OPTIONS,
+                   METHOD_PATCH,
+                   METHOD_CONNECT,
+                   METHOD_TRACE,
 };
 
 enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_AUTHORITY, TARGET_ASTERISK };
@@ -32,9 +40,9 @@ struct request_head {
     struct text host;      /* authority without port, as received (case not folded), [v6] with [] */
     uint32_t port;         /* of authority, 0 where none */
     struct text path;      /* of target, before '?', as received; "*" for asterisk-form, and for
-                            * OPTIONS of an absolute-form without path; "/" for other methods there */
+                            * OPTIONS of an absolute-form without path; "/" for others there */
     struct text query;     /* after '?', without it; at == NULL where there is none */
-    enum body_kind body;  /* never BODY_UNTIL_CLOSE; Content-Length: 0 is BODY_LENGTH of 0 */
+    enum body_kind body;   /* never BODY_UNTIL_CLOSE; Content-Length: 0 is BODY_LENGTH of 0 */
     uint64_t content_length;
     bool keep_alive;      /* the peer would keep the connection */
     bool expect_continue; /* Expect: 100-continue from a 1.1 peer, body to come */
@@ -48,7 +56,7 @@ struct response_head {
     struct text reason; /* the phrase as received, may be empty */
     enum body_kind body;
     uint64_t content_length; /* where has_length */
-    bool has_length;         /* Content-Length was there; also where body is BODY_NONE (HEAD, 304) */
+    bool has_length; /* Content-Length was there; also where body is BODY_NONE (HEAD, 304) */
     bool keep_alive;
     bool upgrade; /* 101 with Connection: upgrade */
     struct fields fields;

@@ -1,0 +1,230 @@
+/* Field names: ids, validity, which are hop-by-hop, which may be trailers. Called for each field of
+ * each message, so lookups are O(1): the names of one length are at most five, told apart by their
+ * first and last letter before they are compared. */
+#include "http/field.h"
+
+#include "http/bytes.h"
+
+#include <assert.h>
+
+static const struct text names[FIELD_COUNT] = {
+    [FIELD_HOST] = TEXT_STATIC("host"),
+    [FIELD_CONTENT_LENGTH] = TEXT_STATIC("content-length"),
+    [FIELD_TRANSFER_ENCODING] = TEXT_STATIC("transfer-encoding"),
+    [FIELD_CONNECTION] = TEXT_STATIC("connection"),
+    [FIELD_KEEP_ALIVE] = TEXT_STATIC("keep-alive"),
+    [FIELD_PROXY_CONNECTION] = TEXT_STATIC("proxy-connection"),
+    [FIELD_PROXY_AUTHENTICATE] = TEXT_STATIC("proxy-authenticate"),
+    [FIELD_PROXY_AUTHORIZATION] = TEXT_STATIC("proxy-authorization"),
+    [FIELD_TE] = TEXT_STATIC("te"),
+    [FIELD_TRAILER] = TEXT_STATIC("trailer"),
+    [FIELD_UPGRADE] = TEXT_STATIC("upgrade"),
+    [FIELD_EXPECT] = TEXT_STATIC("expect"),
+    [FIELD_COOKIE] = TEXT_STATIC("cookie"),
+    [FIELD_SET_COOKIE] = TEXT_STATIC("set-cookie"),
+    [FIELD_ORIGIN] = TEXT_STATIC("origin"),
+    [FIELD_ACCESS_CONTROL_REQUEST_METHOD] = TEXT_STATIC("access-control-request-method"),
+    [FIELD_ACCESS_CONTROL_REQUEST_HEADERS] = TEXT_STATIC("access-control-request-headers"),
+    [FIELD_X_FORWARDED_FOR] = TEXT_STATIC("x-forwarded-for"),
+    [FIELD_X_FORWARDED_PROTO] = TEXT_STATIC("x-forwarded-proto"),
+    [FIELD_X_FORWARDED_HOST] = TEXT_STATIC("x-forwarded-host"),
+    [FIELD_X_FORWARDED_PORT] = TEXT_STATIC("x-forwarded-port"),
+    [FIELD_FORWARDED] = TEXT_STATIC("forwarded"),
+    [FIELD_X_REQUEST_ID] = TEXT_STATIC("x-request-id"),
+    [FIELD_TRACEPARENT] = TEXT_STATIC("traceparent"),
+    [FIELD_TRACESTATE] = TEXT_STATIC("tracestate"),
+    [FIELD_DATE] = TEXT_STATIC("date"),
+    [FIELD_SERVER] = TEXT_STATIC("server"),
+    [FIELD_VIA] = TEXT_STATIC("via"),
+    [FIELD_USER_AGENT] = TEXT_STATIC("user-agent"),
+    [FIELD_REFERER] = TEXT_STATIC("referer"),
+    [FIELD_CONTENT_TYPE] = TEXT_STATIC("content-type"),
+    [FIELD_LOCATION] = TEXT_STATIC("location"),
+    [FIELD_RETRY_AFTER] = TEXT_STATIC("retry-after"),
+    [FIELD_PROXY_STATUS] = TEXT_STATIC("proxy-status"),
+    [FIELD_X_REAL_IP] = TEXT_STATIC("x-real-ip"),
+    [FIELD_GRPC_STATUS] = TEXT_STATIC("grpc-status"),
+    [FIELD_GRPC_MESSAGE] = TEXT_STATIC("grpc-message"),
+    [FIELD_AUTHORIZATION] = TEXT_STATIC("authorization"),
+    [FIELD_VARY] = TEXT_STATIC("vary"),
+};
+
+#define LENGTH_MAX 30
+#define PER_LENGTH 6
+static const uint8_t ids_by_length[LENGTH_MAX + 1][PER_LENGTH] = {
+    [2] = { FIELD_TE },
+    [3] = { FIELD_VIA },
+    [4] = { FIELD_HOST, FIELD_DATE, FIELD_VARY },
+    [6] = { FIELD_COOKIE, FIELD_ORIGIN, FIELD_EXPECT, FIELD_SERVER },
+    [7] = { FIELD_REFERER, FIELD_UPGRADE, FIELD_TRAILER },
+    [8] = { FIELD_LOCATION },
+    [9] = { FIELD_FORWARDED, FIELD_X_REAL_IP },
+    [10] = { FIELD_CONNECTION, FIELD_USER_AGENT, FIELD_KEEP_ALIVE, FIELD_SET_COOKIE,
+             FIELD_TRACESTATE },
+    [11] = { FIELD_TRACEPARENT, FIELD_GRPC_STATUS, FIELD_RETRY_AFTER },
+    [12] = { FIELD_CONTENT_TYPE, FIELD_X_REQUEST_ID, FIELD_GRPC_MESSAGE, FIELD_PROXY_STATUS },
+    [13] = { FIELD_AUTHORIZATION },
+    [14] = { FIELD_CONTENT_LENGTH },
+    [15] = { FIELD_X_FORWARDED_FOR },
+    [16] = { FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PORT, FIELD_PROXY_CONNECTION },
+    [17] = { FIELD_TRANSFER_ENCODING, FIELD_X_FORWARDED_PROTO },
+    [18] = { FIELD_PROXY_AUTHENTICATE },
+    [19] = { FIELD_PROXY_AUTHORIZATION },
+    [29] = { FIELD_ACCESS_CONTROL_REQUEST_METHOD },
+    [30] = { FIELD_ACCESS_CONTROL_REQUEST_HEADERS },
+};
+
+/* Compares with a name of lower-case letters, digits and '-' of the same size, for any bytes. */
+static bool equals_lower(const char *at, const char *lower, size_t size)
+{
+    const uint64_t spaces = 0x2020202020202020, above_controls = 0x4040404040404040;
+    uint64_t differs = 0, controls = 0;
+    while (size >= 8) {
+        uint64_t x, y;
+        memcpy(&x, at, 8);
+        memcpy(&y, lower, 8);
+        differs |= (x | spaces) ^ y;
+        /* Folding by 0x20 takes CR for '-': bit 5 or 6 must have been set before. */
+        controls |= ~(x | x << 1) & above_controls;
+        at += 8, lower += 8, size -= 8;
+    }
+    if ((differs | controls) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (text_lower_byte(at[i]) != lower[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum field_id field_id_of(struct text name)
+{
+    if (name.size > LENGTH_MAX || name.size == 0) {
+        return FIELD_OTHER;
+    }
+    const uint8_t *ids = ids_by_length[name.size];
+    char first = (char)(name.at[0] | 0x20), last = (char)(name.at[name.size - 1] | 0x20);
+    for (size_t i = 0; i < PER_LENGTH && ids[i] != FIELD_OTHER; i++) {
+        const char *known = names[ids[i]].at;
+        if (known[0] == first && known[name.size - 1] == last &&
+            equals_lower(name.at, known, name.size)) {
+            return (enum field_id)ids[i];
+        }
+    }
+    return FIELD_OTHER;
+}
+
+struct text field_name(enum field_id id)
+{
+    return id < FIELD_COUNT ? names[id] : text_of(NULL, 0);
+}
+
+bool field_name_is_valid(struct text name)
+{
+    const char *end = name.at + name.size;
+    return name.size > 0 && byte_skip(name.at, end, BYTE_TOKEN) == end;
+}
+
+bool field_value_is_valid(struct text value)
+{
+    if (value.size == 0) {
+        return true;
+    }
+    const char *end = value.at + value.size;
+    return byte_skip_value(value.at, end) == end;
+}
+
+static_assert(FIELD_COUNT <= 64, "sets of ids are 64 bits");
+#define BIT(id) (1ull << (id))
+
+bool field_is_hop_by_hop(enum field_id id)
+{
+    const uint64_t set = BIT(FIELD_CONNECTION) | BIT(FIELD_KEEP_ALIVE) |
+                         BIT(FIELD_PROXY_CONNECTION) | BIT(FIELD_PROXY_AUTHENTICATE) |
+                         BIT(FIELD_PROXY_AUTHORIZATION) | BIT(FIELD_TE) |
+                         BIT(FIELD_TRANSFER_ENCODING) | BIT(FIELD_UPGRADE);
+    return set >> id & 1;
+}
+
+/* Names without an id that must not be trailers. */
+static const struct text not_trailers[] = {
+    TEXT_STATIC("age"),
+    TEXT_STATIC("authentication-info"),
+    TEXT_STATIC("cache-control"),
+    TEXT_STATIC("content-encoding"),
+    TEXT_STATIC("content-language"),
+    TEXT_STATIC("content-location"),
+    TEXT_STATIC("content-range"),
+    TEXT_STATIC("early-data"),
+    TEXT_STATIC("expires"),
+    TEXT_STATIC("if-match"),
+    TEXT_STATIC("if-modified-since"),
+    TEXT_STATIC("if-none-match"),
+    TEXT_STATIC("if-range"),
+    TEXT_STATIC("if-unmodified-since"),
+    TEXT_STATIC("max-forwards"),
+    TEXT_STATIC("pragma"),
+    TEXT_STATIC("proxy-authentication-info"),
+    TEXT_STATIC("range"),
+    TEXT_STATIC("warning"),
+    TEXT_STATIC("www-authenticate"),
+};
+
+bool field_is_trailer(enum field_id id, struct text name)
+{
+    const uint64_t allowed =
+        BIT(FIELD_GRPC_STATUS) | BIT(FIELD_GRPC_MESSAGE) | BIT(FIELD_PROXY_STATUS);
+    if (id != FIELD_OTHER) {
+        return allowed >> id & 1;
+    }
+    for (size_t i = 0; i < sizeof(not_trailers) / sizeof(not_trailers[0]); i++) {
+        if (text_equal_nocase(name, not_trailers[i])) {
+            return false;
+        }
+    }
+    return !field_is_set_by_proxy(name);
+}
+
+bool field_is_set_by_proxy(struct text name)
+{
+    static const struct text prefixes[] = { TEXT_STATIC("x-forwarded-"), TEXT_STATIC("x-weft-") };
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        size_t same = 0;
+        while (same < prefixes[i].size && same < name.size) {
+            char byte = name.at[same] == '_' ? '-' : text_lower_byte(name.at[same]);
+            if (byte != prefixes[i].at[same]) {
+                break;
+            }
+            same++;
+        }
+        if (same == prefixes[i].size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct field *fields_find(const struct fields *fields, enum field_id id)
+{
+    if (id == FIELD_OTHER) {
+        return NULL;
+    }
+    for (size_t i = 0; i < fields->count; i++) {
+        if (fields->items[i].id == id) {
+            return &fields->items[i];
+        }
+    }
+    return NULL;
+}
+
+const struct field *fields_find_name(const struct fields *fields, struct text name)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        if (text_equal_nocase(fields->items[i].name, name)) {
+            return &fields->items[i];
+        }
+    }
+    return NULL;
+}
