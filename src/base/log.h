@@ -5,7 +5,8 @@
  * From any thread. A worker attaches a ring once (log_attach_ring), its lines then go to main, which
  * writes them (log_drain). A thread without a ring writes by itself; a stderr that would block loses
  * the line and counts it, nobody waits. Each call site may write 10 lines a second; what is beyond is
- * counted and told afterwards (suppressed=N on the site's next line, or a line of its own). Control characters are escaped. No allocation. */
+ * counted and told afterwards (suppressed=N on the next line of the site, or a line of its own).
+ * Control characters are escaped. No allocation. */
 #pragma once
 
 #include "base/ring.h"
