@@ -27,7 +27,7 @@ bool dns_resolve(struct dns *dns, struct text name, void *owner,
 void dns_cancel(struct dns *dns, void *owner);
 
 /* In place of what resolv.conf says, from now on. */
-void dns_use_server(struct dns *dns, const struct address *server);
+bool dns_use_server(struct dns *dns, const struct address *server, struct error *error);
 /* Another resolv.conf, and the port its servers are asked at; path stays the caller's. */
 bool dns_use_resolv_conf(struct dns *dns, const char *path, uint16_t port, struct error *error);
 /* How long a server is waited for at first (doubled each round) and how many rounds are made;

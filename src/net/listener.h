@@ -11,6 +11,7 @@ struct listener {
     int fd;                 /* -1 once stopped */
     struct address address; /* as bound: a port 0 is resolved */
     bool paused;
+    bool stopping; /* the listener's own */
     /* fd is non-blocking, TCP_NODELAY; peer is its remote address. The callee owns fd. */
     void (*on_accept)(struct listener *listener, int fd, const struct address *peer);
 };

@@ -53,6 +53,7 @@ void loop_run(struct loop *loop);
 void loop_turn(struct loop *loop, int wait_ms);
 void loop_stop(struct loop *loop);
 
+/* False (with errno set): the system refuses, out of memory or of max_user_watches. */
 bool loop_watch(struct loop *loop, struct watch *watch, int fd, struct error *error);
 /* Level-triggered, for reading only (listeners, eventfd, inotify). */
 bool loop_watch_level(struct loop *loop, struct watch *watch, int fd, struct error *error);
@@ -76,7 +77,8 @@ void timer_stop(struct timer *timer);
 void timer_pause(struct timer *timer);
 bool timer_is_running(const struct timer *timer);
 
-/* From any thread, in the order of posting per thread. Wakes the loop. */
+/* From any thread; letters of one thread arrive in order. Wakes the loop, which must live until the
+ * call returns: whoever frees a loop first joins the threads that may post to it. */
 void loop_post(struct loop *loop, struct letter *letter);
 /* Called at the end of every turn (after events, timers and letters), e.g. to flush batched writes.
  * At most 4, called in the order of registration, for the life of the loop. */
