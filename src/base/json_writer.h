@@ -46,12 +46,13 @@ static inline void json_key_raw(struct json_writer *writer, struct text quoted)
         json_key_slow(writer, quoted);
         return;
     }
+    char *at = writer->at;
     if (writer->comma) {
-        *writer->at++ = ',';
+        *at++ = ',';
     }
-    memcpy(writer->at, quoted.at, quoted.size);
-    writer->at += quoted.size;
     writer->comma = false;
+    memcpy(at, quoted.at, quoted.size);
+    writer->at = at + quoted.size;
 }
 
 void json_text(struct json_writer *writer, struct text value);
