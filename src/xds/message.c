@@ -82,7 +82,7 @@ bool xds_field_is_map(const ProtobufCMessageDescriptor *owner,
     return text_ends_with(text_from_string(entry->short_name), TEXT("Entry"));
 }
 
-static const char *key_of(const ProtobufCMessage *entry)
+const char *xds_map_key(const ProtobufCMessage *entry)
 {
     const char *base = (const char *)entry;
     const char *key = *(const char *const *)(const void *)(base +
@@ -92,22 +92,21 @@ static const char *key_of(const ProtobufCMessage *entry)
 
 static int compare_keys(const void *a, const void *b)
 {
-    return strcmp(key_of(*(ProtobufCMessage *const *)a), key_of(*(ProtobufCMessage *const *)b));
+    return strcmp(xds_map_key(*(ProtobufCMessage *const *)a), xds_map_key(*(ProtobufCMessage *const *)b));
 }
 
-/* Equal keys keep their order (insertion sort where they meet is enough: maps come sorted or small,
- * the rest is qsort on what has no equal keys). Of equal keys the last one stays. */
+/* Of equal keys the last one stays. Quadratic where a map is not in order yet: maps are small. */
 static void sort_map(ProtobufCMessage **entries, size_t *count)
 {
     bool sorted = true;
     for (size_t i = 1; i < *count && sorted; i++)
-        sorted = strcmp(key_of(entries[i - 1]), key_of(entries[i])) < 0;
+        sorted = strcmp(xds_map_key(entries[i - 1]), xds_map_key(entries[i])) < 0;
     if (sorted)
         return;
     size_t kept = 0;
     for (size_t i = 0; i < *count; i++) {
         size_t later = i + 1;
-        while (later < *count && strcmp(key_of(entries[later]), key_of(entries[i])) != 0)
+        while (later < *count && strcmp(xds_map_key(entries[later]), xds_map_key(entries[i])) != 0)
             later++;
         if (later == *count)
             entries[kept++] = entries[i];
@@ -173,7 +172,7 @@ ProtobufCMessage *xds_map_find(ProtobufCMessage *const *entries, size_t count, s
 {
     for (size_t i = count; i > 0; i--) {
         const ProtobufCMessage *entry = entries[i - 1];
-        if (!text_equal(text_from_string(key_of(entry)), key))
+        if (!text_equal(text_from_string(xds_map_key(entry)), key))
             continue;
         const char *base = (const char *)entry;
         return *(ProtobufCMessage *const *)(const void *)(base +

@@ -41,6 +41,8 @@ bool xds_any_is(const Google__Protobuf__Any *any, const ProtobufCMessageDescript
 
 /* The value (a sub-message) of a map's key, the last one where a key stands twice; or NULL. */
 ProtobufCMessage *xds_map_find(ProtobufCMessage *const *entries, size_t count, struct text key);
+/* The key of a map's entry. */
+const char *xds_map_key(const ProtobufCMessage *entry);
 /* True where the field is a map. */
 bool xds_field_is_map(const ProtobufCMessageDescriptor *owner,
                       const ProtobufCFieldDescriptor *field);

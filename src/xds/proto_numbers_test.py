@@ -1,6 +1,6 @@
 """Checks every field of src/xds/proto against the table of the public API's field numbers, types,
 labels and oneofs (../shared/reference/xds-fields.tsv beside the source tree) and every enum value
-against the list in xds.md there. Says so and passes where the tables are not at hand."""
+against the list in xds.md there, and constraints.tsv against both. Says so and passes where the tables are not at hand."""
 import pathlib
 import re
 import sys
@@ -8,6 +8,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROTO = ROOT / "src/xds/proto"
 TABLE = ROOT.parent / "shared/reference/xds-fields.tsv"
+CONSTRAINTS = ROOT / "src/xds/constraints.tsv"
 NOTES = ROOT.parent / "shared/reference/xds.md"
 SCALARS = {"bool", "bytes", "double", "float", "string", "int32", "int64", "uint32", "uint64"}
 
@@ -83,11 +84,43 @@ def read_enums():
     return enums
 
 
+SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+WORDS = {"required": "required", "eq": "=true", "header_name": "header-name (non-strict)",
+         "header_name_strict": "header-name", "header_value": "header-value (non-strict)",
+         "header_value_strict": "header-value"}
+
+
+def check_constraints(messages):
+    """Each row of constraints.tsv names a field there is; outside weft.* the table has it too."""
+    facts = {}
+    if TABLE.exists():
+        for line in TABLE.read_text().splitlines()[1:]:
+            cells = line.split("\t")
+            facts[cells[2], cells[3]] = (cells[9], cells[7])
+    for line in CONSTRAINTS.read_text().splitlines()[1:]:
+        message, field, rule, value = line.split("\t")
+        oneof = rule == "required_oneof"
+        member = value if oneof else field
+        if member not in messages.get(message, {}):
+            yield f"constraints.tsv: {message} has no field {member}"
+        elif facts and not message.startswith("weft."):
+            said, its_oneof = facts[message, member]
+            word = WORDS.get(rule) or (f"{SIGNS[rule]}{value}" if rule in SIGNS else
+                                       f"{rule} [{value}]" if rule == "not_in" else f"{rule} {value}")
+            words = [w.rstrip("s") if w[:1] in "<>" else w for w in re.split(r", (?![^\[]*\])", said)]
+            if oneof and its_oneof != field + "*" or not oneof and word not in words:
+                yield f"constraints.tsv: {message}.{field}: {rule} {value}: the table says {said}"
+
+
 def main():
+    parsed = [parse(path) for path in sorted(PROTO.rglob("*.proto"))]
+    problems = list(check_constraints({k: v for _, m, _ in parsed for k, v in m.items()}))
+    if problems:
+        print("\n".join(problems))
+        return 1
     if not TABLE.exists() or not NOTES.exists():
         print(f"skipped: no {TABLE}")
         return 0
-    parsed = [parse(path) for path in sorted(PROTO.rglob("*.proto"))]
     known = {name for _, messages, enums in parsed for name in [*messages, *enums]}
     table, enum_table = read_table(), read_enums()
     problems, fields_seen = [], 0
