@@ -136,7 +136,8 @@ struct plan_routes {
     struct map exact;    /* "a.example" -> struct host_domain */
     struct map suffixes; /* ".example" of "*.example" -> struct host_domain */
     struct map prefixes; /* "a." of "a.*" */
-    uint16_t *suffix_sizes; /* of those that do not begin with '.', descending */
+    uint64_t suffix_bits[4]; /* sizes of those that begin with '.', to 255 */
+    uint16_t *suffix_sizes;  /* of those that do not, descending */
     uint16_t *prefix_sizes; /* descending */
     uint16_t suffix_size_count;
     uint16_t prefix_size_count;
@@ -170,3 +171,5 @@ const char *route_conditions_check(const struct route_conditions *conditions, st
                                    struct text query, struct text host,
                                    const struct request_head *head, struct text *out_detail);
 bool text_match_check(const struct text_match *match, struct text value);
+/* route.c: whether the path alone would do; what the trie finds, without the trie. */
+bool route_path_check(const struct route_entry *entry, struct text path);

@@ -41,3 +41,9 @@ struct cluster_config {
 
 struct cluster_config *cluster_config_ref(struct cluster_config *config);
 void cluster_config_unref(struct cluster_config *config);
+
+/* The id of a name, new or known; UINT32_MAX when CLUSTER_NAMES_MAX names have been seen. Main thread. */
+#define CLUSTER_NAMES_MAX 1000000u
+uint32_t cluster_id_of(struct text name);
+/* All ids are below. */
+uint32_t cluster_id_limit(void);

@@ -41,9 +41,13 @@ struct header_modifier {
     struct header_value *set;
     struct header_value *add;
     struct text *remove;
+    struct header_value *add_absent; /* only where there is no field of this name */
+    struct header_value *replace;    /* only where there is one */
     uint16_t set_count;
     uint16_t add_count;
     uint16_t remove_count;
+    uint16_t add_absent_count;
+    uint16_t replace_count;
 };
 extern const struct filter_type request_header_modifier_filter;
 extern const struct filter_type response_header_modifier_filter;
@@ -108,4 +112,12 @@ struct session_policy {
     struct text path; /* of the cookie */
     uint32_t ttl_s;   /* 0: session cookie */
     struct text attributes; /* preformatted: "; HttpOnly; SameSite=Strict..." */
+    bool secure_on_https;   /* "; Secure" too where the request came by https */
+    uint32_t absolute_s;    /* a session ends this long after it began, 0: never */
+    uint32_t idle_s;        /* ... and this long after it was last used, 0: never */
+    uint64_t (*keys)[2];    /* the first one signs, every one verifies; none: a fixed one */
+    uint16_t key_count;
 };
+
+/* filter.c: the type with this name, or NULL. */
+const struct filter_type *filter_find(struct text name);
