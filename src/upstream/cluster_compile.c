@@ -10,6 +10,17 @@
 
 #define MESSAGE Envoy__Config__Cluster__V3__Cluster
 #define OPTIONS Envoy__Extensions__Upstreams__Http__V3__HttpProtocolOptions
+#define LEAST   Envoy__Extensions__LoadBalancingPolicies__LeastRequest__V3__LeastRequest
+#define LEAST_DESCRIPTOR                                                                           \
+    envoy__extensions__load_balancing_policies__least_request__v3__least_request__descriptor
+#define ROUND_ROBIN_DESCRIPTOR                                                                     \
+    envoy__extensions__load_balancing_policies__round_robin__v3__round_robin__descriptor
+#define OPTIONS_DESCRIPTOR envoy__extensions__upstreams__http__v3__http_protocol_options__descriptor
+#define OPTIONS_CASE(which)                                                                        \
+    ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__##which
+
+/* Control planes still send Cluster.max_requests_per_connection and http2_protocol_options. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define IDLE_TIMEOUT_MS    50000
@@ -56,7 +67,7 @@ static bool use_policy(struct cluster_settings *settings, const Google__Protobuf
                        struct arena *scratch, bool *out_used, struct error *error)
 {
     *out_used = true;
-    if (xds_any_is(config, &envoy__extensions__load_balancing_policies__round_robin__v3__round_robin__descriptor)) {
+    if (xds_any_is(config, &ROUND_ROBIN_DESCRIPTOR)) {
         settings->balance = BALANCE_ROUND_ROBIN;
         return true;
     }
@@ -64,20 +75,16 @@ static bool use_policy(struct cluster_settings *settings, const Google__Protobuf
         settings->balance = BALANCE_RANDOM;
         return true;
     }
-    const ProtobufCMessageDescriptor *least =
-        &envoy__extensions__load_balancing_policies__least_request__v3__least_request__descriptor;
-    if (!xds_any_is(config, least)) {
+    if (!xds_any_is(config, &LEAST_DESCRIPTOR)) {
         *out_used = false;
         return true;
     }
     ProtobufCMessage *decoded;
-    if (!xds_any_decode(config, least, scratch, &decoded, error)) {
+    if (!xds_any_decode(config, &LEAST_DESCRIPTOR, scratch, &decoded, error)) {
         return false;
     }
     settings->balance = BALANCE_LEAST_REQUEST;
-    set_choices(settings,
-                ((Envoy__Extensions__LoadBalancingPolicies__LeastRequest__V3__LeastRequest *)decoded)
-                    ->choice_count);
+    set_choices(settings, ((const LEAST *)decoded)->choice_count);
     return true;
 }
 
@@ -114,10 +121,10 @@ static void read_protocol(struct cluster_settings *settings, const OPTIONS *opti
             xds_uint32(shared->max_requests_per_connection, settings->max_requests_per_connection);
     }
     if (options->upstream_protocol_options_case ==
-        ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__UPSTREAM_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG) {
+        OPTIONS_CASE(UPSTREAM_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG)) {
         settings->http2 =
             options->explicit_http_config->protocol_config_case ==
-            ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__EXPLICIT_HTTP_CONFIG__PROTOCOL_CONFIG_HTTP2_PROTOCOL_OPTIONS;
+            OPTIONS_CASE(EXPLICIT_HTTP_CONFIG__PROTOCOL_CONFIG_HTTP2_PROTOCOL_OPTIONS);
     }
 }
 
@@ -138,8 +145,7 @@ static bool read_connection(struct cluster_settings *settings, const MESSAGE *me
         return true;
     }
     ProtobufCMessage *options;
-    if (!xds_any_decode(any, &envoy__extensions__upstreams__http__v3__http_protocol_options__descriptor,
-                        scratch, &options, error)) {
+    if (!xds_any_decode(any, &OPTIONS_DESCRIPTOR, scratch, &options, error)) {
         return error_prefix(error, "typed_extension_protocol_options[\"%s\"]", HTTP_OPTIONS);
     }
     read_protocol(settings, (const OPTIONS *)options);
