@@ -14,6 +14,7 @@
 #define OUTSTANDING_MAX 10000
 #define ADDRESSES_MAX   1000
 #define NAME_MAX_BYTES  253
+#define LITERAL_TTL_S   86400
 #define RESOLV_CONF     "/etc/resolv.conf"
 
 struct dns_socket {
@@ -271,6 +272,15 @@ static void keep_answer(struct query *query, const struct ares_addrinfo *info)
 
 static void ask(struct query *query);
 
+static void answered(struct query *query)
+{
+    struct dns *dns = query->dns;
+    list_add_last(&dns->answered, &query->link);
+    if (!timer_is_running(&dns->hand_out)) {
+        timer_start(dns->loop, &dns->hand_out, 0);
+    }
+}
+
 /* From c-ares; arg is the query. */
 static void on_ares_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
@@ -289,10 +299,23 @@ static void on_ares_answer(void *arg, int status, int timeouts, struct ares_addr
     if (info) {
         ares_freeaddrinfo(info);
     }
-    list_add_last(&dns->answered, &query->link);
-    if (!timer_is_running(&dns->hand_out)) {
-        timer_start(dns->loop, &dns->hand_out, 0);
+    answered(query);
+}
+
+/* "10.0.0.1" is not a question for anybody. */
+static bool answer_literal(struct query *query)
+{
+    struct address address;
+    if (!address_parse_ip(text_from_string(query->name), &address)) {
+        return false;
     }
+    query->addresses = malloc(sizeof(*query->addresses));
+    ensure(query->addresses != NULL);
+    query->addresses[0] = address;
+    query->count = 1;
+    query->ttl_s = LITERAL_TTL_S;
+    answered(query);
+    return true;
 }
 
 static void ask(struct query *query)
@@ -402,8 +425,10 @@ bool dns_resolve(struct dns *dns, struct text name, void *owner,
     query->on_answer = on_answer;
     memcpy(query->name, name.at, name.size);
     dns->outstanding++;
-    ask(query);
-    watch_timeouts(dns);
+    if (!answer_literal(query)) {
+        ask(query);
+        watch_timeouts(dns);
+    }
     return true;
 }
 

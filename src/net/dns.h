@@ -12,7 +12,7 @@ struct dns;
 struct dns_answer {
     const struct address *addresses; /* port 0, sorted, each once, IPv6 and IPv4; at most 1,000 */
     size_t count;
-    uint32_t ttl_s;      /* lowest of the records */
+    uint32_t ttl_s;      /* lowest of the records; a day for a name that is an address */
     const char *failure; /* NULL, or what went wrong in words */
 };
 
