@@ -18,6 +18,7 @@ _Atomic int log_level_now = LOG_INFO;
 static enum log_format format_now = LOG_TEXT;
 static int fd_now = 2;
 static _Atomic uint64_t dropped;
+static _Atomic bool has_suppressed;
 static struct log_site *_Atomic listed_sites;
 static _Thread_local struct ring *own_ring;
 
@@ -291,6 +292,7 @@ void log_emit(struct log_site *site, const struct log_pair *pairs, const char *f
     if (!take_budget(site)) {
         atomic_fetch_add_explicit(&site->suppressed, 1, memory_order_relaxed);
         list_site(site, format);
+        atomic_store_explicit(&has_suppressed, true, memory_order_relaxed);
         return;
     }
     char message[LOG_LINE_MAX];
@@ -305,21 +307,34 @@ void log_emit(struct log_site *site, const struct log_pair *pairs, const char *f
     emit(&line);
 }
 
-void log_report_suppressed(void)
+static void report_site(struct log_site *site)
 {
+    uint64_t count = atomic_exchange(&site->suppressed, 0);
+    if (count > 0) {
+        char message[256];
+        snprintf(message, sizeof(message), "lines were suppressed, all like \"%s\"", site->format);
+        struct line line = { .level = site->level, .component = site->component,
+                             .message = text_from_string(message), .also_suppressed = count };
+        emit(&line);
+    }
+}
+
+bool log_report_suppressed(void)
+{
+    atomic_store_explicit(&has_suppressed, false, memory_order_relaxed);
     uint64_t second = (now_s() + 1) & 0xffffffff;
+    bool waiting = false;
     for (struct log_site *site = atomic_load(&listed_sites); site; site = site->next) {
         if (atomic_load(&site->window) >> 32 == second) {
-            continue;
-        }
-        uint64_t count = atomic_exchange(&site->suppressed, 0);
-        if (count > 0) {
-            char message[256];
-            snprintf(message, sizeof(message), "lines were suppressed, all like \"%s\"", site->format);
-            struct line line = { .level = site->level, .component = site->component,
-                                 .message = text_from_string(message),
-                                 .also_suppressed = count };
-            emit(&line);
+            waiting = waiting || atomic_load(&site->suppressed) > 0;
+        } else {
+            report_site(site);
         }
     }
+    return waiting;
+}
+
+bool log_has_suppressed(void)
+{
+    return atomic_load_explicit(&has_suppressed, memory_order_relaxed);
 }

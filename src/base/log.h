@@ -82,7 +82,10 @@ const char *log_level_name(enum log_level level);
 void log_attach_ring(struct ring *ring);
 /* Main: writes what a ring holds; stops where stderr would block (false: something is left). */
 bool log_drain(struct ring *ring);
-/* Main, about once a second: tells of suppressed lines of sites that fell silent. */
-void log_report_suppressed(void);
+/* Main, about once a second: tells of suppressed lines of sites that fell silent. True where a site
+ * is still in its noisy second and wants another look. */
+bool log_report_suppressed(void);
+/* Whether any line was suppressed since the last report began. */
+bool log_has_suppressed(void);
 /* Lines lost because stderr would block (rings count their own drops). */
 uint64_t log_dropped(void);

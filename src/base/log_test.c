@@ -130,13 +130,15 @@ static void silence_after_noise_is_told(void **state)
 {
     shout(12);
     assert_int_equal(lines_in(read_all()), LOG_PER_SECOND);
-    log_report_suppressed(); /* the second is not over */
+    assert_true(log_has_suppressed());
+    assert_true(log_report_suppressed()); /* the second is not over */
     assert_string_equal(read_all(), "");
     clock_fake(now_ns + SECOND, WALL_US);
-    log_report_suppressed();
+    assert_false(log_report_suppressed());
     assert_string_equal(read_all(),
                         STAMP "info noisy: lines were suppressed, all like \"again\" suppressed=2\n");
-    log_report_suppressed();
+    assert_false(log_has_suppressed());
+    assert_false(log_report_suppressed());
     assert_string_equal(read_all(), "");
 }
 

@@ -470,6 +470,17 @@ void metrics_on_read(struct metrics *metrics, void (*on_read)(void *owner), void
     metrics->hooks[metrics->hook_count++] = (struct hook){ on_read, owner };
 }
 
+void metrics_off_read(struct metrics *metrics, void *owner)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < metrics->hook_count; i++) {
+        if (metrics->hooks[i].owner != owner) {
+            metrics->hooks[kept++] = metrics->hooks[i];
+        }
+    }
+    metrics->hook_count = kept;
+}
+
 /* Whether nobody holds the series and it has not changed for long; keeps book of changes. */
 static bool is_stale(struct metric_series *series, uint64_t now_ms)
 {

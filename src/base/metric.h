@@ -21,7 +21,12 @@
 struct metrics;
 struct metric_family;
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_kind {
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_HISTOGRAM,
+    METRIC_COUNTER_NS, /* a counter of nanoseconds, shown in seconds */
+};
 
 #define METRIC_LABELS_MAX 12
 #define METRIC_CAP_DEFAULT 2000
@@ -86,7 +91,7 @@ static inline void metric_add(struct metric_series *series, int64_t n)
     metric_cell_add(series, 0, (uint64_t)n);
 }
 
-/* Gauges: the shard's part of the sum. */
+/* The shard's part of the sum: gauges, and counters that are counted elsewhere. */
 static inline void metric_set(struct metric_series *series, int64_t value)
 {
     atomic_store_explicit(&series->cells[0], (uint64_t)value, memory_order_relaxed);
@@ -122,8 +127,11 @@ struct metric_visitor {
 
 /* Families without series are not visited. Runs the on_read hooks first. */
 void metrics_read(struct metrics *metrics, const struct metric_visitor *visitor);
-/* Called before each read, for values that are looked up rather than counted. At most 16. */
+/* Called before each read, for values that are looked up rather than counted (metric_set on the
+ * shard METRIC_MAIN). At most 16. */
 void metrics_on_read(struct metrics *metrics, void (*on_read)(void *owner), void *owner);
+/* No more for this owner. */
+void metrics_off_read(struct metrics *metrics, void *owner);
 /* The maintenance above; call it about once a minute. */
 void metrics_expire(struct metrics *metrics, uint64_t now_ms);
 /* Series of all shards, and the bytes they take. */

@@ -225,6 +225,9 @@ static void hooks_run_before_a_read(void **state)
         metric_take(metric_register(metrics, &active), METRIC_MAIN, NULL);
     metrics_on_read(metrics, on_read, series);
     expect(metrics, "a_active=77\n");
+    metrics_off_read(metrics, series);
+    metric_set(series, 1);
+    expect(metrics, "a_active=1\n");
     metrics_free(metrics);
 }
 
