@@ -1,4 +1,5 @@
-/* Reading cookies of a request (RFC 6265 section 5.4), for session persistence and route conditions. */
+/* Reading cookies of a request (RFC 6265 section 5.4), for session persistence and route
+ * conditions. */
 #pragma once
 
 #include "http/field.h"

@@ -1,6 +1,6 @@
-/* What a filter may do to an exchange: the whole of it. Implemented by exchange.c, or by a fake in the
- * tests of filters. Nothing here allocates from the heap; texts handed over must live as long as the
- * exchange (plan memory, exchange_alloc, or views that the exchange gave out itself). */
+/* What a filter may do to an exchange: the whole of it. Implemented by exchange.c, or by a fake in
+ * the tests of filters. Nothing here allocates from the heap; texts handed over must live as long
+ * as the exchange (plan memory, exchange_alloc, or views that the exchange gave out itself). */
 #pragma once
 
 #include "http/head.h"

@@ -70,8 +70,10 @@ static bool add_domain(struct plan_routes *routes, const struct host_entry *entr
 {
     const struct host_domain *other = find_domain(routes, domain);
     if (other != NULL) {
-        return error_set(error, "domain \"%.*s\" stands in virtual hosts \"%.*s\" and \"%.*s\"; "
-                         "keep it in one", TEXT_ARG(domain), TEXT_ARG(other->entry->host->name),
+        return error_set(error,
+                         "domain \"%.*s\" stands in virtual hosts \"%.*s\" and \"%.*s\"; "
+                         "keep it in one",
+                         TEXT_ARG(domain), TEXT_ARG(other->entry->host->name),
                          TEXT_ARG(entry->host->name));
     }
     struct host_domain *added = arena_new(&routes->arena, struct host_domain);
@@ -95,9 +97,10 @@ static bool add_domains(struct plan_routes *routes, const struct host_entry *ent
     const struct virtual_host *host = entry->host;
     for (uint32_t i = 0; i < host->domain_count; i++) {
         if (!domain_is_valid(host->domains[i])) {
-            return error_set(error, "virtual host \"%.*s\": \"%.*s\" is no domain; write a host "
-                             "name, \"*.\" and a name, or \"*\"", TEXT_ARG(host->name),
-                             TEXT_ARG(host->domains[i]));
+            return error_set(error,
+                             "virtual host \"%.*s\": \"%.*s\" is no domain; write a host "
+                             "name, \"*.\" and a name, or \"*\"",
+                             TEXT_ARG(host->name), TEXT_ARG(host->domains[i]));
         }
         struct text domain = fold(&routes->arena, host->domains[i]);
         if (domain_has_port(domain)) {
@@ -144,8 +147,10 @@ static bool link_next(struct plan_routes *routes, struct host_entry *entry, stru
     }
     const struct host_domain *next = find_domain(routes, host->next_domain);
     if (next == NULL) {
-        return error_set(error, "virtual host \"%.*s\": weft.inherit names domain \"%.*s\", which no "
-                         "virtual host has", TEXT_ARG(host->name), TEXT_ARG(host->next_domain));
+        return error_set(error,
+                         "virtual host \"%.*s\": weft.inherit names domain \"%.*s\", which no "
+                         "virtual host has",
+                         TEXT_ARG(host->name), TEXT_ARG(host->next_domain));
     }
     entry->next = next->entry;
     return true;
@@ -170,10 +175,10 @@ bool plan_host_table(struct plan_routes *routes, void *owner,
         }
         routes->guards_paths |= routes->entries[i].host->guards_paths;
     }
-    routes->suffix_sizes = collect_sizes(&routes->arena, &routes->suffixes, '.',
-                                         &routes->suffix_size_count);
-    routes->prefix_sizes = collect_sizes(&routes->arena, &routes->prefixes, '\0',
-                                         &routes->prefix_size_count);
+    routes->suffix_sizes =
+        collect_sizes(&routes->arena, &routes->suffixes, '.', &routes->suffix_size_count);
+    routes->prefix_sizes =
+        collect_sizes(&routes->arena, &routes->prefixes, '\0', &routes->prefix_size_count);
     for (uint32_t i = 0; i < routes->entry_count; i++) {
         if (!link_next(routes, &routes->entries[i], error)) {
             return false;
@@ -181,7 +186,8 @@ bool plan_host_table(struct plan_routes *routes, void *owner,
     }
     for (uint32_t i = 0; i < routes->entry_count; i++) {
         if (!chain_ends(&routes->entries[i])) {
-            return error_set(error, "virtual host \"%.*s\": weft.inherit goes round in a circle, or "
+            return error_set(error,
+                             "virtual host \"%.*s\": weft.inherit goes round in a circle, or "
                              "through more than %d virtual hosts",
                              TEXT_ARG(routes->entries[i].host->name), ROUTE_INHERIT_MAX);
         }

@@ -1,6 +1,6 @@
-/* Builds the path trie of a virtual host: a radix tree over the bytes of paths and prefixes. Regular
- * expressions hang where their literal beginning ends, so that they too are only tried where they can
- * match. Main thread, at compile time. */
+/* Builds the path trie of a virtual host: a radix tree over the bytes of paths and prefixes.
+ * Regular expressions hang where their literal beginning ends, so that they too are only tried
+ * where they can match. Main thread, at compile time. */
 #include "base/ensure.h"
 #include "proxy/plan_routes.h"
 

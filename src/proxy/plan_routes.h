@@ -1,6 +1,6 @@
-/* Inside of a compiled RouteConfiguration, between the compiler that makes it, route.c that reads it
- * and plan.c that counts references. Immutable once compiled, except for reference counts. Workers read
- * it without locks. */
+/* Inside of a compiled RouteConfiguration, between the compiler that makes it, route.c that reads
+ * it and plan.c that counts references. Immutable once compiled, except for reference counts.
+ * Workers read it without locks. */
 #pragma once
 
 #include "base/arena.h"
@@ -9,11 +9,15 @@
 #include "proxy/plan.h"
 #include "proxy/regex.h"
 
-#define ROUTE_PATH_MAX   4096  /* bytes of a path, prefix or name in a condition */
+#define ROUTE_PATH_MAX    4096 /* bytes of a path, prefix or name in a condition */
 #define ROUTE_INHERIT_MAX 64   /* virtual hosts one request may fall through */
 
 enum text_match_kind {
-    TEXT_EXACT, TEXT_PREFIX, TEXT_SUFFIX, TEXT_CONTAINS, TEXT_REGEX,
+    TEXT_EXACT,
+    TEXT_PREFIX,
+    TEXT_SUFFIX,
+    TEXT_CONTAINS,
+    TEXT_REGEX,
     TEXT_PRESENT, /* holds for any value, also the empty one */
     TEXT_RANGE,   /* a decimal integer in [low, high) */
 };
@@ -28,8 +32,8 @@ struct text_match {
 
 enum pseudo_field { PSEUDO_NONE, PSEUDO_METHOD, PSEUDO_AUTHORITY, PSEUDO_PATH };
 
-/* A header field: several values of one name are joined by "," (RFC 9110 section 5.3) before they are
- * looked at. A field that is missing matches only "absent", never an inverted condition. */
+/* A header field: several values of one name are joined by "," (RFC 9110 section 5.3) before they
+ * are looked at. A field that is missing matches only "absent", never an inverted condition. */
 struct header_condition {
     struct text name; /* as configured; compared without case */
     uint8_t field_id;
@@ -109,8 +113,8 @@ struct virtual_host {
     struct text *domains; /* folded */
     uint32_t domain_count;
     bool inherits;
-    bool guards_paths;        /* has a route for something else than every path */
-    struct text next_domain;  /* of weft.inherit, folded; empty: nowhere */
+    bool guards_paths;       /* has a route for something else than every path */
+    struct text next_domain; /* of weft.inherit, folded; empty: nowhere */
     struct route_entry *routes;
     uint32_t route_count;
     const struct trie_node *trie;
@@ -133,12 +137,12 @@ struct plan_routes {
     _Atomic uint32_t references;
     struct arena arena;
     struct text name;
-    struct map exact;    /* "a.example" -> struct host_domain */
-    struct map suffixes; /* ".example" of "*.example" -> struct host_domain */
-    struct map prefixes; /* "a." of "a.*" */
+    struct map exact;        /* "a.example" -> struct host_domain */
+    struct map suffixes;     /* ".example" of "*.example" -> struct host_domain */
+    struct map prefixes;     /* "a." of "a.*" */
     uint64_t suffix_bits[4]; /* sizes of those that begin with '.', to 255 */
     uint16_t *suffix_sizes;  /* of those that do not, descending */
-    uint16_t *prefix_sizes; /* descending */
+    uint16_t *prefix_sizes;  /* descending */
     uint16_t suffix_size_count;
     uint16_t prefix_size_count;
     const struct host_domain *fallback; /* "*" */
@@ -160,9 +164,9 @@ void plan_listener_defaults(struct listener_limits *limits);
 
 /* plan_route_index.c: the trie of a virtual host's routes, into its arena. */
 void plan_route_index(struct virtual_host *host);
-/* plan_host_table.c: fills the maps of `routes` from the domains of its entries, and the next of each
- * entry. False: a domain twice, one that is malformed, or a chain of weft.inherit that is broken or
- * has no end. on_ignored is told of domains that can never match. */
+/* plan_host_table.c: fills the maps of `routes` from the domains of its entries, and the next of
+ * each entry. False: a domain twice, one that is malformed, or a chain of weft.inherit that is
+ * broken or has no end. on_ignored is told of domains that can never match. */
 bool plan_host_table(struct plan_routes *routes, void *owner,
                      void (*on_ignored)(void *owner, struct text domain), struct error *error);
 

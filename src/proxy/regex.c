@@ -77,7 +77,8 @@ bool regex_init(struct regex *regex, struct text pattern, bool ignore_case, stru
     uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C |
                        PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_DOLLAR_ENDONLY |
                        (ignore_case ? PCRE2_CASELESS : 0u);
-    regex->code = pcre2_compile((PCRE2_SPTR)pattern.at, pattern.size, options, &code, &offset, NULL);
+    regex->code =
+        pcre2_compile((PCRE2_SPTR)pattern.at, pattern.size, options, &code, &offset, NULL);
     if (regex->code == NULL) {
         PCRE2_UCHAR words[128];
         pcre2_get_error_message(code, words, sizeof(words));
@@ -85,7 +86,8 @@ bool regex_init(struct regex *regex, struct text pattern, bool ignore_case, stru
                          (int)(pattern.size < 128 ? pattern.size : 128), pattern.at, (char *)words,
                          (size_t)offset);
     }
-    /* Without JIT (a hardened kernel may forbid it) the interpreter matches, with the same limit. */
+    /* Without JIT (a hardened kernel may forbid it) the interpreter matches, with the same limit.
+     */
     pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
     return true;
 }
@@ -100,8 +102,8 @@ enum regex_result regex_match(const struct regex *regex, struct text subject)
 {
     struct matcher *own = own_matcher();
     const char *at = subject.at ? subject.at : "";
-    int result = pcre2_match(regex->code, (PCRE2_SPTR)at, subject.size, 0, 0, own->data,
-                             own->context);
+    int result =
+        pcre2_match(regex->code, (PCRE2_SPTR)at, subject.size, 0, 0, own->data, own->context);
     if (result >= 0) {
         return REGEX_YES;
     }
@@ -119,9 +121,9 @@ uint64_t regex_failures(void)
 
 static bool is_literal(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '/' || c == '_' || c == '-' || c == '~' || c == '%' || c == '=' || c == ',' ||
-           c == ';' || c == ':' || c == '@' || c == '!' || c == '&';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+           c == '_' || c == '-' || c == '~' || c == '%' || c == '=' || c == ',' || c == ';' ||
+           c == ':' || c == '@' || c == '!' || c == '&';
 }
 
 struct text regex_literal_prefix(struct text pattern)

@@ -1,7 +1,7 @@
-/* Regular expressions of configuration: PCRE2 with JIT, matched against the whole subject, bytewise,
- * within a limit of steps, so that hostile input cannot stall a worker (0.03 ms at most). Compiled on
- * the main thread, matched by any; each thread keeps its own JIT stack and match data, made at its
- * first match. */
+/* Regular expressions of configuration: PCRE2 with JIT, matched against the whole subject,
+ * bytewise, within a limit of steps, so that hostile input cannot stall a worker (0.03 ms at most).
+ * Compiled on the main thread, matched by any; each thread keeps its own JIT stack and match data,
+ * made at its first match. */
 #pragma once
 
 #include "base/error.h"
@@ -15,7 +15,8 @@ struct regex {
     struct regex *next; /* the owner's list of what to free */
 };
 
-/* False: the pattern is no regular expression, or too long. What it makes is freed by regex_fini. */
+/* False: the pattern is no regular expression, or too long. What it makes is freed by regex_fini.
+ */
 bool regex_init(struct regex *regex, struct text pattern, bool ignore_case, struct error *error);
 void regex_fini(struct regex *regex);
 

@@ -1,6 +1,6 @@
-/* Route lookup. The host table gives the virtual host; one walk down its path trie gives the lists of
- * routes whose path can match; they are tried in order of configuration, lowest number first over all
- * lists, until the conditions of one hold. No allocation, no state. */
+/* Route lookup. The host table gives the virtual host; one walk down its path trie gives the lists
+ * of routes whose path can match; they are tried in order of configuration, lowest number first
+ * over all lists, until the conditions of one hold. No allocation, no state. */
 #include "proxy/route.h"
 
 #include "proxy/plan_routes.h"
@@ -33,7 +33,8 @@ static const struct host_domain *find_suffix(const struct plan_routes *routes, s
             break;
         }
         const struct host_domain *other =
-            size < host.size ? map_find(&routes->suffixes, text_from(host, host.size - size)) : NULL;
+            size < host.size ? map_find(&routes->suffixes, text_from(host, host.size - size))
+                             : NULL;
         if (other) {
             return other;
         }
@@ -74,10 +75,10 @@ static void walk(const struct trie_node *node, struct text path, struct candidat
             out->end = node;
             break;
         }
-        const uint8_t *child = node->child_count == 0
-                                   ? NULL
-                                   : memchr(node->child_bytes, (unsigned char)path.at[node->depth],
-                                            node->child_count);
+        const uint8_t *child =
+            node->child_count == 0
+                ? NULL
+                : memchr(node->child_bytes, (unsigned char)path.at[node->depth], node->child_count);
         node = child ? &node->children[child - node->child_bytes] : NULL;
     }
     if (last != NULL) {
@@ -111,8 +112,7 @@ static uint32_t next_candidate(const struct candidates *candidates, uint32_t fro
     for (const struct trie_node *node = candidates->up; node != NULL; node = node->up) {
         uint32_t found = lowest(&node->bytes, from);
         best = found < best ? found : best;
-        if (node->elements.count > 0 &&
-            (path.size == node->depth || path.at[node->depth] == '/')) {
+        if (node->elements.count > 0 && (path.size == node->depth || path.at[node->depth] == '/')) {
             found = lowest(&node->elements, from);
             best = found < best ? found : best;
         }

@@ -1,6 +1,6 @@
 /* What a route asks for besides its path: header fields, query parameters, cookies, method. No
- * allocation: joined and decoded values go through one buffer on the stack; a value that does not fit
- * matches nothing. */
+ * allocation: joined and decoded values go through one buffer on the stack; a value that does not
+ * fit matches nothing. */
 #include "http/uri.h"
 #include "proxy/cookie.h"
 #include "proxy/plan_routes.h"
@@ -21,8 +21,7 @@ static bool equal(struct text a, struct text b, bool ignore_case)
 static bool contains(struct text value, struct text part, bool ignore_case)
 {
     if (!ignore_case) {
-        return part.size <= value.size &&
-               (part.size == 0 || text_find(value, part) < value.size);
+        return part.size <= value.size && (part.size == 0 || text_find(value, part) < value.size);
     }
     for (size_t i = 0; i + part.size <= value.size; i++) {
         if (text_equal_nocase(text_of(value.at + i, part.size), part)) {
@@ -245,8 +244,8 @@ const char *route_conditions_check(const struct route_conditions *conditions, st
         const struct header_condition *condition = &conditions->headers[i];
         const char *why = check_header(condition, path, query, head, scratch);
         if (why != NULL) {
-            *out_detail = condition->pseudo == PSEUDO_METHOD ? condition->match.text
-                                                             : condition->name;
+            *out_detail =
+                condition->pseudo == PSEUDO_METHOD ? condition->match.text : condition->name;
             return why;
         }
     }

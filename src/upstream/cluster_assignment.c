@@ -67,7 +67,8 @@ static bool read_host(struct cluster_assignment *assignment, struct assigned_end
     if (socket->port_specifier_case !=
             ENVOY__CONFIG__CORE__V3__SOCKET_ADDRESS__PORT_SPECIFIER_PORT_VALUE ||
         socket->port_value == 0 || socket->port_value > 65535) {
-        return error_set(error, "address.socket_address.port_value: a port from 1 to 65535 is needed");
+        return error_set(error,
+                         "address.socket_address.port_value: a port from 1 to 65535 is needed");
     }
     struct text host = text_from_string(socket->address);
     if (host.size == 0 || host.size > 255) {
@@ -76,8 +77,10 @@ static bool read_host(struct cluster_assignment *assignment, struct assigned_end
     to->host = arena_copy(&assignment->arena, host);
     to->is_name = !address_parse_ip(host, &to->address);
     if (to->is_name && !names) {
-        return error_set(error, "address.socket_address.address: \"%.*s\" is no IP address; names "
-                         "need a cluster of type STRICT_DNS", TEXT_ARG(host));
+        return error_set(error,
+                         "address.socket_address.address: \"%.*s\" is no IP address; names "
+                         "need a cluster of type STRICT_DNS",
+                         TEXT_ARG(host));
     }
     to->address.port = (uint16_t)socket->port_value;
     return true;
@@ -106,8 +109,8 @@ static bool read_endpoint(struct cluster_assignment *assignment, const ENDPOINT 
     return true;
 }
 
-/* Locality weights count where one of several localities of the priority has one; a locality without
- * then gets no traffic, as Envoy and gRPC have it. */
+/* Locality weights count where one of several localities of the priority has one; a locality
+ * without then gets no traffic, as Envoy and gRPC have it. */
 static bool localities_are_weighted(const MESSAGE *message, uint32_t priority)
 {
     unsigned localities = 0;
@@ -131,9 +134,9 @@ static void share_locality(const LOCALITY *locality, const struct assigned_endpo
         sum += endpoints[i].health == ENDPOINT_HEALTHY ? endpoints[i].weight : 0;
     }
     for (size_t i = 0; i < locality->n_lb_endpoints; i++) {
-        shares[i] = sum > 0 ? endpoints[i].weight * (double)locality->load_balancing_weight->value /
-                                  sum
-                            : 0;
+        shares[i] = sum > 0
+                        ? endpoints[i].weight * (double)locality->load_balancing_weight->value / sum
+                        : 0;
     }
 }
 
@@ -158,8 +161,8 @@ static bool read_localities(struct cluster_assignment *assignment, const MESSAGE
     bool weighted = localities_are_weighted(message, priority);
     for (size_t i = 0; i < message->n_endpoints; i++) {
         const LOCALITY *locality = message->endpoints[i];
-        bool idle = weighted && !(locality->load_balancing_weight &&
-                                  locality->load_balancing_weight->value);
+        bool idle = weighted &&
+                    !(locality->load_balancing_weight && locality->load_balancing_weight->value);
         bool used = locality->priority == priority && !idle;
         uint32_t first = assignment->endpoint_count;
         for (size_t k = 0; k < locality->n_lb_endpoints; k++) {

@@ -1,5 +1,5 @@
-/* Cluster -> settings. Defaults that are not zero stand here (decisions of the product: connect 5 s,
- * upstream idle 50 s, two choices). */
+/* Cluster -> settings. Defaults that are not zero stand here (decisions of the product: connect 5
+ * s, upstream idle 50 s, two choices). */
 #include "upstream/cluster_compile.h"
 
 #include "xds/message.h"
@@ -15,9 +15,8 @@
     envoy__extensions__load_balancing_policies__least_request__v3__least_request__descriptor
 #define ROUND_ROBIN_DESCRIPTOR                                                                     \
     envoy__extensions__load_balancing_policies__round_robin__v3__round_robin__descriptor
-#define OPTIONS_DESCRIPTOR envoy__extensions__upstreams__http__v3__http_protocol_options__descriptor
-#define OPTIONS_CASE(which)                                                                        \
-    ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__##which
+#define OPTIONS_DESCRIPTOR  envoy__extensions__upstreams__http__v3__http_protocol_options__descriptor
+#define OPTIONS_CASE(which) ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__##which
 
 /* Control planes still send Cluster.max_requests_per_connection and http2_protocol_options. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -27,8 +26,15 @@
 #define CHOICES            2
 #define CHOICES_MAX        16
 #define HTTP_OPTIONS       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-#define RAW_BUFFER         TYPE_URL_PREFIX "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
-#define RANDOM             TYPE_URL_PREFIX "envoy.extensions.load_balancing_policies.random.v3.Random"
+#define RAW_BUFFER         "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
+#define RANDOM             "envoy.extensions.load_balancing_policies.random.v3.Random"
+
+static bool any_is_named(const Google__Protobuf__Any *any, const char *name)
+{
+    size_t prefix = sizeof(TYPE_URL_PREFIX) - 1;
+    return any != NULL && strncmp(any->type_url, TYPE_URL_PREFIX, prefix) == 0 &&
+           strcmp(any->type_url + prefix, name) == 0;
+}
 
 static uint32_t duration_ms(const Google__Protobuf__Duration *duration, uint32_t unset)
 {
@@ -36,7 +42,8 @@ static uint32_t duration_ms(const Google__Protobuf__Duration *duration, uint32_t
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-static void set_choices(struct cluster_settings *settings, const Google__Protobuf__UInt32Value *from)
+static void set_choices(struct cluster_settings *settings,
+                        const Google__Protobuf__UInt32Value *from)
 {
     uint32_t choices = xds_uint32(from, CHOICES);
     settings->choices = choices < 2 ? 2 : choices > CHOICES_MAX ? CHOICES_MAX : choices;
@@ -71,7 +78,7 @@ static bool use_policy(struct cluster_settings *settings, const Google__Protobuf
         settings->balance = BALANCE_ROUND_ROBIN;
         return true;
     }
-    if (config != NULL && strcmp(config->type_url, RANDOM) == 0) {
+    if (any_is_named(config, RANDOM)) {
         settings->balance = BALANCE_RANDOM;
         return true;
     }
@@ -108,7 +115,7 @@ static bool read_balancing(struct cluster_settings *settings, const MESSAGE *mes
         }
     }
     return error_set(error, "load_balancing_policy: none of the policies is supported; use "
-                     "least_request, round_robin or random");
+                            "least_request, round_robin or random");
 }
 
 static void read_protocol(struct cluster_settings *settings, const OPTIONS *options)
@@ -158,11 +165,11 @@ static bool check_plain(const MESSAGE *message, struct error *error)
     if (message->n_transport_socket_matches > 0) {
         return error_set(error, "transport_socket_matches: not supported");
     }
-    if (socket == NULL ||
-        (socket->typed_config && strcmp(socket->typed_config->type_url, RAW_BUFFER) == 0)) {
+    if (socket == NULL || any_is_named(socket->typed_config, RAW_BUFFER)) {
         return true;
     }
-    return error_set(error, "transport_socket: TLS towards endpoints is not supported, and sending in "
+    return error_set(error,
+                     "transport_socket: TLS towards endpoints is not supported, and sending in "
                      "the clear instead would be wrong");
 }
 
@@ -205,8 +212,8 @@ static bool read_discovery(struct cluster_settings *settings, const MESSAGE *mes
     if (settings->discovery == DISCOVERY_EDS) {
         struct text service = text_from_string(
             message->eds_cluster_config ? message->eds_cluster_config->service_name : NULL);
-        settings->service_name = service.size > 0 ? arena_copy(&settings->arena, service)
-                                                  : settings->name;
+        settings->service_name =
+            service.size > 0 ? arena_copy(&settings->arena, service) : settings->name;
         return true;
     }
     if (message->load_assignment == NULL) {
@@ -221,7 +228,8 @@ struct cluster_settings *cluster_settings_compile(const MESSAGE *message, struct
                                                   struct error *error)
 {
     if (!text_equal(text_from_string(message->name), name)) {
-        error_set(error, "name: \"%s\" in a resource named \"%.*s\"", message->name, TEXT_ARG(name));
+        error_set(error, "name: \"%s\" in a resource named \"%.*s\"", message->name,
+                  TEXT_ARG(name));
         return NULL;
     }
     struct arena arena;

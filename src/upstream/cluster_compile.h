@@ -1,6 +1,6 @@
-/* Compiles Cluster and ClusterLoadAssignment messages into what a cluster_config is made of, and puts
- * those together. Three steps, so that a changed assignment or DNS answer does not need the Cluster
- * again. Main thread; the messages have passed guard and inspection. */
+/* Compiles Cluster and ClusterLoadAssignment messages into what a cluster_config is made of, and
+ * puts those together. Three steps, so that a changed assignment or DNS answer does not need the
+ * Cluster again. Main thread; the messages have passed guard and inspection. */
 #pragma once
 
 #include "base/error.h"
@@ -16,8 +16,8 @@ struct assigned_endpoint {
     struct text hostname;   /* of Endpoint.hostname, may be empty */
     struct address address; /* with port; its IP counts only where is_name is false */
     bool is_name;
-    uint8_t health;         /* enum endpoint_health */
-    uint32_t weight;        /* of locality and endpoint together, at least 1 */
+    uint8_t health;  /* enum endpoint_health */
+    uint32_t weight; /* of locality and endpoint together, at least 1 */
 };
 
 struct cluster_assignment {
@@ -43,15 +43,16 @@ struct cluster_settings {
 
 /* NULL on error. TLS towards endpoints and load balancing of unknown kind are errors: what they ask
  * for cannot be left out. `name` is the resource's; the message must agree. */
-struct cluster_settings *cluster_settings_compile(const Envoy__Config__Cluster__V3__Cluster *message,
-                                                  struct text name, struct error *error);
+struct cluster_settings *
+cluster_settings_compile(const Envoy__Config__Cluster__V3__Cluster *message, struct text name,
+                         struct error *error);
 void cluster_settings_free(struct cluster_settings *settings);
 
 /* NULL on error. Localities are flattened into weights; of several priorities the first one with a
  * healthy endpoint counts. names: whether hosts may be names (DNS clusters). */
-struct cluster_assignment *cluster_assignment_compile(
-    const Envoy__Config__Endpoint__V3__ClusterLoadAssignment *message, bool names,
-    struct error *error);
+struct cluster_assignment *
+cluster_assignment_compile(const Envoy__Config__Endpoint__V3__ClusterLoadAssignment *message,
+                           bool names, struct error *error);
 void cluster_assignment_free(struct cluster_assignment *assignment);
 
 /* What a host name resolved to. */

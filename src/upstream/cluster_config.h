@@ -1,6 +1,6 @@
-/* A compiled destination: what a Cluster and its ClusterLoadAssignment say, immutable, shared by all
- * workers, reference counted (atomic). Made by cluster_compile on the main thread; each worker keeps
- * its own struct cluster (pools, balancing) beside it, found by `id`. */
+/* A compiled destination: what a Cluster and its ClusterLoadAssignment say, immutable, shared by
+ * all workers, reference counted (atomic). Made by cluster_compile on the main thread; each worker
+ * keeps its own struct cluster (pools, balancing) beside it, found by `id`. */
 #pragma once
 
 #include "base/arena.h"
@@ -42,7 +42,8 @@ struct cluster_config {
 struct cluster_config *cluster_config_ref(struct cluster_config *config);
 void cluster_config_unref(struct cluster_config *config);
 
-/* The id of a name, new or known; UINT32_MAX when CLUSTER_NAMES_MAX names have been seen. Main thread. */
+/* The id of a name, new or known; UINT32_MAX when CLUSTER_NAMES_MAX names have been seen. Main
+ * thread. */
 #define CLUSTER_NAMES_MAX 1000000u
 uint32_t cluster_id_of(struct text name);
 /* All ids are below. */

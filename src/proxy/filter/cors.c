@@ -1,5 +1,5 @@
-/* Cross-origin resource sharing (WHATWG Fetch section 3.3, Gateway API HTTPCORSFilter). Preflights are
- * answered here: 200 with what the policy allows, 403 without a word for another origin. Actual
+/* Cross-origin resource sharing (WHATWG Fetch section 3.3, Gateway API HTTPCORSFilter). Preflights
+ * are answered here: 200 with what the policy allows, 403 without a word for another origin. Actual
  * responses get the policy's headers in place of the backend's own. The origin is always echoed,
  * never "*", so that credentials work; Vary says so to caches. */
 #include "http/field_edit.h"
@@ -103,8 +103,8 @@ static enum filter_result answer_preflight(struct exchange *exchange,
         exchange_reply(exchange, 403, fields, count, TEXT("origin not allowed\n"));
         return FILTER_REPLIED;
     }
-    const struct field *wanted = fields_find(&exchange_request(exchange)->fields,
-                                             FIELD_ACCESS_CONTROL_REQUEST_HEADERS);
+    const struct field *wanted =
+        fields_find(&exchange_request(exchange)->fields, FIELD_ACCESS_CONTROL_REQUEST_HEADERS);
     struct text headers = policy->allow_headers;
     if (is_star(headers)) {
         headers = wanted ? wanted->value : text_of(NULL, 0);

@@ -1,6 +1,6 @@
-/* Filters: one file each, one line in the table of filter.c. A filter looks at and edits an exchange
- * on its way in (on_request) and out (on_response). It never allocates from the heap, frees, or
- * touches a socket. Its config is immutable plan memory, compiled by plan code.
+/* Filters: one file each, one line in the table of filter.c. A filter looks at and edits an
+ * exchange on its way in (on_request) and out (on_response). It never allocates from the heap,
+ * frees, or touches a socket. Its config is immutable plan memory, compiled by plan code.
  *
  * Editing goes through http/field_edit.h on exchange_request(x)->fields and
  * exchange_response(x)->fields, and through the functions of proxy/exchange.h. Views put into a
@@ -54,7 +54,7 @@ extern const struct filter_type response_header_modifier_filter;
 
 /* url_rewrite.c */
 struct url_rewrite {
-    struct text host;      /* empty: kept */
+    struct text host; /* empty: kept */
     bool has_full_path;
     bool has_prefix;
     struct text full_path; /* without query; the query is kept */
@@ -97,10 +97,10 @@ struct cors_origin {
 struct cors_policy {
     struct cors_origin *origins;
     uint16_t origin_count;
-    struct text allow_methods;  /* joined; "*" handled with credentials as the standard says */
+    struct text allow_methods; /* joined; "*" handled with credentials as the standard says */
     struct text allow_headers;
     struct text expose_headers;
-    struct text max_age;        /* empty: not sent */
+    struct text max_age; /* empty: not sent */
     bool allow_credentials;
 };
 extern const struct filter_type cors_filter;
@@ -108,9 +108,9 @@ extern const struct filter_type cors_filter;
 /* session.c: session persistence by cookie or header. */
 struct session_policy {
     bool by_header;
-    struct text name; /* of the cookie or header */
-    struct text path; /* of the cookie */
-    uint32_t ttl_s;   /* 0: session cookie */
+    struct text name;       /* of the cookie or header */
+    struct text path;       /* of the cookie */
+    uint32_t ttl_s;         /* 0: session cookie */
     struct text attributes; /* preformatted: "; HttpOnly; SameSite=Strict..." */
     bool secure_on_https;   /* "; Secure" too where the request came by https */
     uint32_t absolute_s;    /* a session ends this long after it began, 0: never */

@@ -1,6 +1,6 @@
 /* Request and response header modifiers of a route or a backend (Gateway API HTTPHeaderFilter, xDS
- * HeaderValueOption): removes first, then sets, then adds. Names fold case; framing fields never get
- * here, the compiler leaves them out. */
+ * HeaderValueOption): removes first, then sets, then adds. Names fold case; framing fields never
+ * get here, the compiler leaves them out. */
 #include "http/field_edit.h"
 #include "proxy/exchange_edit.h"
 

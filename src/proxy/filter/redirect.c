@@ -1,5 +1,5 @@
-/* The Location of a redirect (Gateway API HTTPRequestRedirectFilter, xDS RedirectAction). Called by the
- * exchange for routes whose action it is; no filter of a list. */
+/* The Location of a redirect (Gateway API HTTPRequestRedirectFilter, xDS RedirectAction). Called by
+ * the exchange for routes whose action it is; no filter of a list. */
 #include "proxy/filter/filter.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* Tokens of session persistence. 24 bytes, big endian, as 32 characters of base64url:
  *   began_s(4) used_s(4) hidden(8) mac(8)
- * hidden = affinity xor PRF(key, "hide", times), mac = PRF(key, "sign", times, hidden), PRF = SipHash-2-4. */
+ * hidden = affinity xor PRF(key, "hide", times), mac = PRF(key, "sign", times, hidden), PRF =
+ * SipHash-2-4. */
 #include "proxy/filter/session.h"
 
 #include "base/clock.h"
@@ -144,8 +145,8 @@ static bool is_fresh(const struct session_policy *policy, const struct session *
 static struct text format_cookie(const struct session_policy *policy, struct exchange *exchange,
                                  const char token[TOKEN_SIZE])
 {
-    size_t room = policy->name.size + policy->path.size + policy->attributes.size + TOKEN_SIZE +
-                  COOKIE_ROOM;
+    size_t room =
+        policy->name.size + policy->path.size + policy->attributes.size + TOKEN_SIZE + COOKIE_ROOM;
     char *into = exchange_alloc(exchange, room);
     if (into == NULL) {
         return text_of(NULL, 0);

@@ -1,5 +1,6 @@
-/* URL rewriting (Gateway API HTTPURLRewriteFilter, xDS host_rewrite_literal and prefix_rewrite), and the
- * prefix replacement it shares with redirects. The query is kept; routing is not repeated. */
+/* URL rewriting (Gateway API HTTPURLRewriteFilter, xDS host_rewrite_literal and prefix_rewrite),
+ * and the prefix replacement it shares with redirects. The query is kept; routing is not repeated.
+ */
 #include "proxy/exchange_edit.h"
 
 static struct text without_last_slash(struct text t)

@@ -1,0 +1,70 @@
+/* The table of failures. */
+#include "proxy/failure.h"
+
+#include "base/ensure.h"
+
+static const struct failure_row rows[FAILURE_COUNT] = {
+    [FAILURE_NONE] = { "", 0, 0, "", "", "" },
+    [FAILURE_BAD_REQUEST] = { "bad_request", 400, 3, "DPE", "http_request_error",
+                              "the request is malformed" },
+    [FAILURE_BAD_PATH] = { "bad_path", 400, 3, "DPE", "http_request_error",
+                           "the path of the request is not acceptable" },
+    [FAILURE_METHOD_REFUSED] = { "method_refused", 405, 12, "DPE", "http_request_denied",
+                                 "CONNECT and TRACE are not served" },
+    [FAILURE_HEADER_TIMEOUT] = { "header_timeout", 408, 4, "DT", "http_request_error",
+                                 "the head of the request took too long" },
+    [FAILURE_BODY_TIMEOUT] = { "body_timeout", 408, 4, "DT", "http_request_error",
+                               "the body of the request came too slowly" },
+    [FAILURE_BODY_TOO_LARGE] = { "body_too_large", 413, 8, "DPE", "http_request_denied",
+                                 "the body of the request is larger than this listener allows" },
+    [FAILURE_BAD_BODY] = { "bad_body", 400, 3, "DPE", "http_request_error",
+                           "the body of the request is malformed" },
+    [FAILURE_CLIENT_CLOSED] = { "client_closed", 0, 1, "DC", "", "the client went away" },
+    [FAILURE_SLOW_READER] = { "slow_reader", 0, 1, "DC", "", "the client read too slowly" },
+    [FAILURE_ROUTE_NOT_FOUND] = { "route_not_found", 404, 12, "NR", "destination_not_found",
+                                  "no route matches this host, path, method and headers" },
+    [FAILURE_ROUTE_DIRECT] = { "route_direct", 0, 2, "", "", "the route answers by itself" },
+    [FAILURE_BACKEND_INVALID] = { "backend_invalid", 500, 14, "NC", "proxy_configuration_error",
+                                  "the backend of the matching rule cannot be resolved" },
+    [FAILURE_CLUSTER_NOT_FOUND] = { "cluster_not_found", 503, 14, "NC",
+                                    "proxy_configuration_error",
+                                    "the route names a destination that is not configured" },
+    [FAILURE_FIELDS_FULL] = { "fields_full", 500, 13, "", "proxy_internal_error",
+                              "filters added more header fields than a message may have" },
+    [FAILURE_NO_HEALTHY_ENDPOINT] = { "no_healthy_endpoint", 503, 14, "UH",
+                                      "destination_unavailable",
+                                      "no endpoint of the backend is ready" },
+    [FAILURE_CONNECT_REFUSED] = { "connect_failed", 503, 14, "UF", "connection_refused",
+                                  "the endpoint cannot be connected to" },
+    [FAILURE_CONNECT_TIMEOUT] = { "connect_timeout", 503, 14, "UF", "connection_timeout",
+                                  "connecting to the endpoint took too long" },
+    [FAILURE_UPSTREAM_RESET] = { "upstream_reset", 502, 14, "UC", "connection_terminated",
+                                 "the endpoint reset the connection before it answered" },
+    [FAILURE_UPSTREAM_ENDED] = { "upstream_ended", 502, 14, "UC", "http_response_incomplete",
+                                 "the endpoint closed the connection before its answer ended" },
+    [FAILURE_UPSTREAM_BAD_RESPONSE] = { "upstream_bad_response", 502, 14, "UPE",
+                                        "http_protocol_error",
+                                        "the answer of the endpoint is malformed" },
+    [FAILURE_UPSTREAM_UNASKED_UPGRADE] = { "upstream_unasked_upgrade", 502, 14, "UPE",
+                                           "http_upgrade_failed",
+                                           "the endpoint switched protocols unasked" },
+    [FAILURE_PER_TRY_TIMEOUT] = { "per_try_timeout", 504, 4, "UT", "http_response_timeout",
+                                  "the endpoint did not answer within the time of one try" },
+    [FAILURE_REQUEST_TIMEOUT] = { "request_timeout", 504, 4, "UT", "http_response_timeout",
+                                  "the request took longer than its route allows" },
+    [FAILURE_STREAM_IDLE] = { "stream_idle", 504, 4, "SI", "http_response_timeout",
+                              "nothing moved either way for too long" },
+    [FAILURE_RETRY_BODY_GONE] = { "retry_body_gone", 502, 14, "UC", "connection_terminated",
+                                  "a retry was due but the request's body is no longer held" },
+    [FAILURE_OVERLOADED] = { "overloaded", 503, 14, "OM", "proxy_internal_error",
+                             "Weft is out of memory or connections for this request" },
+    [FAILURE_DRAINING] = { "draining", 503, 14, "OM", "proxy_internal_error",
+                           "Weft is shutting down" },
+    [FAILURE_TUNNEL_IDLE] = { "tunnel_idle", 0, 4, "SI", "", "the tunnel was silent too long" },
+};
+
+const struct failure_row *failure_row(enum failure failure)
+{
+    ensure((unsigned)failure < FAILURE_COUNT);
+    return &rows[failure];
+}
