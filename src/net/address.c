@@ -73,7 +73,8 @@ static bool parse_bracketed(struct text t, struct address *out_address)
 {
     size_t percent = text_find_byte(t, '%');
     uint64_t scope = 0;
-    if (text_find_byte(t, ':') == t.size || !address_parse_ip(text_first(t, percent), out_address)) {
+    if (text_find_byte(t, ':') == t.size ||
+        !address_parse_ip(text_first(t, percent), out_address)) {
         return false;
     }
     if (percent == t.size) {

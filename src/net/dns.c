@@ -1,6 +1,7 @@
-/* c-ares on our loop: it tells which of its sockets to watch and how long it will wait. Its callbacks
- * only queue what they bring; answers are handed out by a timer of our own, so that no caller's code
- * ever runs inside c-ares, and a name answered at once (from /etc/hosts) still answers later. */
+/* c-ares on our loop: it tells which of its sockets to watch and how long it will wait. Its
+ * callbacks only queue what they bring; answers are handed out by a timer of our own, so that no
+ * caller's code ever runs inside c-ares, and a name answered at once (from /etc/hosts) still
+ * answers later. */
 #include "net/dns.h"
 
 #include "base/ensure.h"
@@ -111,8 +112,8 @@ static void close_socket(struct dns_socket *socket)
     free(socket);
 }
 
-/* c-ares tells what it wants to know of a socket; nothing of a socket it is about to close. One that
- * cannot be watched is left to the query's timeout. */
+/* c-ares tells what it wants to know of a socket; nothing of a socket it is about to close. One
+ * that cannot be watched is left to the query's timeout. */
 static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
 {
     struct dns *dns = data;

@@ -1,5 +1,5 @@
-/* DNS against a small server of the test's own on the same loop, over UDP and TCP: good answers, bad
- * ones and none. What it says depends on the name that is asked. */
+/* DNS against a small server of the test's own on the same loop, over UDP and TCP: good answers,
+ * bad ones and none. What it says depends on the name that is asked. */
 #include "net/dns.h"
 
 #include "base/clock.h"

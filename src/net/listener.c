@@ -1,5 +1,5 @@
-/* Listening sockets. They are watched level-triggered: what is left after 64 connections, or after a
- * shortage of descriptors, is told again by itself. */
+/* Listening sockets. They are watched level-triggered: what is left after 64 connections, or after
+ * a shortage of descriptors, is told again by itself. */
 #include "net/listener.h"
 
 #include "base/ensure.h"

@@ -1,8 +1,8 @@
-/* The event loop: epoll, a timer wheel, a mailbox. One turn is: wait, events, timers, letters, hooks.
+/* The event loop: epoll, a timer wheel, a mailbox. A turn is: wait, events, timers, letters, hooks.
  *
- * The mailbox is a stack any thread pushes onto; whoever finds it empty writes the eventfd, which is
- * edge-triggered and therefore never read. A loop looks into its mailbox before it waits, so posting
- * to oneself needs no system call. */
+ * The mailbox is a stack any thread pushes onto; whoever finds it empty writes the eventfd, which
+ * is edge-triggered and therefore never read. A loop looks into its mailbox before it waits, so
+ * posting to oneself needs no system call. */
 #include "net/loop.h"
 
 #include "base/clock.h"

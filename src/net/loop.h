@@ -3,8 +3,8 @@
  *
  * A watch is registered once per descriptor for reading and writing, edge-triggered
  * (EPOLLIN|EPOLLOUT|EPOLLRDHUP|EPOLLET): on_ready tells what became ready; the owner keeps its own
- * "may read", "may write" flags and clears them on EAGAIN (or on a short read). So a request costs no
- * epoll_ctl. Nothing is destroyed inside its own callback without care: after loop_unwatch no
+ * "may read", "may write" flags and clears them on EAGAIN (or on a short read). So a request costs
+ * no epoll_ctl. Nothing is destroyed inside its own callback without care: after loop_unwatch no
  * further event of this turn reaches the watch, so the owner may free it at once.
  *
  * Descriptors are close-on-exec, and a watched one must not be duplicated: a copy that outlives the

@@ -1,6 +1,6 @@
-/* Two transports joined in memory, behaving like a TCP connection with a small socket buffer. News for
- * the other end travels as a letter through the loop, so that on_ready never comes from within a
- * call. Both ends and the letters under way share one allocation; the last of them frees it. */
+/* Two transports joined in memory, behaving like a TCP connection with a small socket buffer. News
+ * for the other end travels as a letter through the loop, so that on_ready never comes from within
+ * a call. Both ends and the letters under way share one allocation; the last of them frees it. */
 #include "net/transport.h"
 
 #include "base/ensure.h"
@@ -53,7 +53,8 @@ static void on_news(struct letter *letter)
     bool readable = end->held > 0 || end->finished || end->reset;
     bool writable = end->peer->held < pair_of(end)->capacity || end->reset || !end->peer->transport;
     bool hung_up = end->finished || end->reset;
-    bool news = (readable && !t->readable) || (writable && !t->writable) || (hung_up && !t->hung_up);
+    bool news = (readable && !t->readable) || (writable && !t->writable) ||
+                (hung_up && !t->hung_up);
     t->readable |= readable;
     t->writable |= writable;
     t->hung_up |= hung_up;

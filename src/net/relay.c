@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define POOL_MAX       64
@@ -21,44 +20,27 @@ struct pooled_pipe {
     size_t capacity;
 };
 
-struct pipe_pool {
+static __thread struct {
     size_t count;
     struct pooled_pipe pipes[POOL_MAX];
-};
+} pool;
 
-static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
-static pthread_key_t pool_key;
+static pthread_once_t prepare_once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_end; /* its destructor closes what a thread leaves in its pool */
 
-static void free_pool(void *value)
+static void close_pool(void *value)
 {
-    struct pipe_pool *pool = value;
-    for (size_t i = 0; i < pool->count; i++) {
-        close(pool->pipes[i].pipe[0]);
-        close(pool->pipes[i].pipe[1]);
+    while (pool.count > 0) {
+        const struct pooled_pipe *pooled = &pool.pipes[--pool.count];
+        close(pooled->pipe[0]);
+        close(pooled->pipe[1]);
     }
-    free(pool);
 }
 
-static void prepare_pools(void)
+static void prepare(void)
 {
-    ensure(pthread_key_create(&pool_key, free_pool) == 0);
+    ensure(pthread_key_create(&thread_end, close_pool) == 0);
     signal(SIGPIPE, SIG_IGN);
-}
-
-/* This thread's pool; NULL without memory. */
-static struct pipe_pool *thread_pool(void)
-{
-    pthread_once(&pool_once, prepare_pools);
-    struct pipe_pool *pool = pthread_getspecific(pool_key);
-    if (pool == NULL) {
-        pool = malloc(sizeof(*pool));
-        if (pool == NULL || pthread_setspecific(pool_key, pool) != 0) {
-            free(pool);
-            return NULL;
-        }
-        pool->count = 0;
-    }
-    return pool;
 }
 
 static bool make_pipe(struct relay *relay)
@@ -80,11 +62,11 @@ static bool make_pipe(struct relay *relay)
 
 bool relay_open(struct relay *relay)
 {
-    struct pipe_pool *pool = thread_pool();
+    pthread_once(&prepare_once, prepare);
     relay->held = 0;
     relay->moved = 0;
-    if (pool && pool->count > 0) {
-        const struct pooled_pipe *pooled = &pool->pipes[--pool->count];
+    if (pool.count > 0) {
+        const struct pooled_pipe *pooled = &pool.pipes[--pool.count];
         relay->pipe[0] = pooled->pipe[0];
         relay->pipe[1] = pooled->pipe[1];
         relay->capacity = pooled->capacity;
@@ -98,9 +80,8 @@ void relay_close(struct relay *relay)
     if (relay->pipe[0] < 0) {
         return;
     }
-    struct pipe_pool *pool = thread_pool();
-    if (relay->held == 0 && pool && pool->count < POOL_MAX) {
-        pool->pipes[pool->count++] = (struct pooled_pipe){
+    if (relay->held == 0 && pool.count < POOL_MAX && pthread_setspecific(thread_end, &pool) == 0) {
+        pool.pipes[pool.count++] = (struct pooled_pipe){
             .pipe = { relay->pipe[0], relay->pipe[1] },
             .capacity = relay->capacity,
         };

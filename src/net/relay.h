@@ -20,11 +20,12 @@ enum relay_result {
 };
 
 /* Pipes are pooled per thread (at most 64 kept). False: no pipe of a useful size to be had; copy
- * instead. The first call makes the process ignore SIGPIPE, which splice(2) cannot be told to omit. */
+ * instead. The first call makes the process ignore SIGPIPE, which splice(2) cannot be told to
+ * omit. */
 bool relay_open(struct relay *relay);
 void relay_close(struct relay *relay);
 /* Moves until it would block; at most `limit` bytes in all (UINT64_MAX: until end). Both transports
- * must have a descriptor. After 1 MiB it answers RELAY_BLOCKED with the source told to fire on_ready
- * in the next turn, so that one fast stream does not starve the others. */
+ * must have a descriptor. After 1 MiB it answers RELAY_BLOCKED with the source told to fire
+ * on_ready in the next turn, so that one fast stream does not starve the others. */
 enum relay_result relay_run(struct relay *relay, struct transport *source, struct transport *sink,
                             uint64_t limit);

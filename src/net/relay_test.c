@@ -1,4 +1,5 @@
-/* The relay between socket pairs: everything arrives, in order, and not a byte more than the limit. */
+/* The relay between socket pairs: everything arrives, in order, and not a byte more than the
+ * limit. */
 #include "net/relay.h"
 
 #include <errno.h>

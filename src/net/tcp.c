@@ -1,5 +1,5 @@
-/* TCP transports (any stream socket will do, a test uses socketpairs). A connection is registered with
- * its loop once and never again. */
+/* TCP transports (any stream socket will do, a test uses socketpairs). A connection is registered
+ * with its loop once and never again. */
 #include "net/transport.h"
 
 #include "base/ensure.h"
@@ -24,8 +24,8 @@ static enum io tcp_read(struct transport *t, void *into, size_t size, size_t *ou
         got = recv(t->watch.fd, into, size, 0);
     } while (got < 0 && errno == EINTR);
     if (got > 0) {
-        /* A short read has emptied the socket, and what comes later is a new edge. Not so the end of
-         * the stream, once it has been told: it is still to be read. */
+        /* A short read has emptied the socket, and what comes later is a new edge. Not so the end
+         * of the stream, once it has been told: it is still to be read. */
         if ((size_t)got < size && !t->hung_up) {
             t->readable = false;
         }

@@ -65,7 +65,8 @@ static struct list *find_next(struct timer_wheel *wheel)
     return NULL;
 }
 
-/* Callbacks may stop timers of `due` (they unlink themselves) or put them off (they move on here). */
+/* Callbacks may stop timers of `due` (they unlink themselves) or put them off (they move on
+ * here). */
 static void expire(struct timer_wheel *wheel, struct list *due)
 {
     while (!list_is_empty(due)) {

@@ -1,9 +1,9 @@
 /* struct timer_wheel: the timers of one loop, in 7 levels of 64 slots; a slot of level n spans 64^n
  * milliseconds. Inside net only; the rest of the program sees timer_start and its kin (net/loop.h).
  *
- * A timer's level is that of the highest six bits in which its time differs from the wheel's, so all
- * slots in use of a level lie ahead, and everything on a lower level comes before everything on a
- * higher one: the next slot is the first bit of the first level in use. */
+ * A timer's level is that of the highest six bits in which its time differs from the wheel's, so
+ * all slots in use of a level lie ahead, and everything on a lower level comes before everything on
+ * a higher one: the next slot is the first bit of the first level in use. */
 #pragma once
 
 #include "net/loop.h"
@@ -25,5 +25,6 @@ void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ms);
 void timer_wheel_fini(struct timer_wheel *wheel);
 /* Links a timer that is not linked, for its due_ms. */
 void timer_wheel_add(struct timer_wheel *wheel, struct timer *timer);
-/* Expires what is due up to now_ms, in order of due time. Callbacks may start and stop any timer. */
+/* Expires what is due up to now_ms, in order of due time. Callbacks may start and stop any
+ * timer. */
 void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ms);

@@ -1,9 +1,9 @@
 /* transport: a bidirectional byte stream (tcp, memory; later tls, proxy_protocol). Owned by whoever
- * embeds or opened it; belongs to one loop. Non-blocking, edge-triggered: on_ready fires when one of
- * readable, writable and hung_up turns from false to true, so an owner who leaves one set remembers
- * it; it also fires once after a connect ends. It never fires from within a call of the owner's. The
- * owner sets on_ready before or right after opening. To give others a turn before everything is
- * read: clear readable, then loop_rearm(loop, &watch). */
+ * embeds or opened it; belongs to one loop. Non-blocking, edge-triggered: on_ready fires when one
+ * of readable, writable and hung_up turns from false to true, so an owner who leaves one set
+ * remembers it; it also fires once after a connect ends. It never fires from within a call of the
+ * owner's. The owner sets on_ready before or right after opening. To give others a turn before
+ * everything is read: clear readable, then loop_rearm(loop, &watch). */
 #pragma once
 
 #include "base/text.h"
@@ -24,7 +24,8 @@ struct memory_end;
 
 struct transport_type {
     const char *name;
-    /* May move less than asked. A read shorter than size clears `readable` without a second call. */
+    /* May move less than asked. A read shorter than size clears `readable` without a second
+     * call. */
     enum io (*read)(struct transport *transport, void *into, size_t size, size_t *out_size);
     enum io (*write)(struct transport *transport, const struct iovec *parts, int count,
                      size_t *out_size);
@@ -83,6 +84,6 @@ bool tcp_open(struct transport *transport, struct loop *loop, int fd, struct err
 bool tcp_connect(struct transport *transport, struct loop *loop, const struct address *to,
                  struct error *error);
 
-/* Two transports joined back to back in memory, each way bounded by `capacity` bytes; for running the
- * whole proxy in a test with no sockets. Closing with unread bytes resets, as TCP does. */
+/* Two transports joined back to back in memory, each way bounded by `capacity` bytes; for running
+ * the whole proxy in a test with no sockets. Closing with unread bytes resets, as TCP does. */
 void memory_open(struct transport *a, struct transport *b, struct loop *loop, size_t capacity);
