@@ -46,6 +46,28 @@ static inline const char *byte_skip(const char *at, const char *end, enum byte_c
     return at;
 }
 
+/* The first byte that is not BYTE_TOKEN, or end. */
+static inline const char *byte_skip_token(const char *at, const char *end)
+{
+#ifdef __SSE2__
+    /* Letters, digits and '-', what names are made of in practice; the table knows the rest. */
+    for (; end - at >= 16; at += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i letter = _mm_sub_epi8(_mm_or_si128(x, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+        __m128i digit = _mm_sub_epi8(x, _mm_set1_epi8('0'));
+        __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
+        good = _mm_or_si128(good, _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit));
+        good = _mm_or_si128(good, _mm_cmpeq_epi8(x, _mm_set1_epi8('-')));
+        int mask = _mm_movemask_epi8(good) ^ 0xffff;
+        if (mask != 0) {
+            at += __builtin_ctz((unsigned)mask);
+            break;
+        }
+    }
+#endif
+    return byte_skip(at, end, BYTE_TOKEN);
+}
+
 /* The first byte that is not BYTE_VALUE, or end. */
 static inline const char *byte_skip_value(const char *at, const char *end)
 {

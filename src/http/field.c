@@ -5,8 +5,6 @@
 
 #include "http/bytes.h"
 
-#include <assert.h>
-
 static const struct text names[FIELD_COUNT] = {
     [FIELD_HOST] = TEXT_STATIC("host"),
     [FIELD_CONTENT_LENGTH] = TEXT_STATIC("content-length"),
@@ -74,29 +72,42 @@ static const uint8_t ids_by_length[LENGTH_MAX + 1][PER_LENGTH] = {
     [30] = { FIELD_ACCESS_CONTROL_REQUEST_HEADERS },
 };
 
-/* Compares with a name of lower-case letters, digits and '-' of the same size, for any bytes. */
+/* Bits that are set where two words differ: `x` of any bytes, `lower` of lower-case letters, digits
+ * and
+ * '-'. Folding by 0x20 alone would take CR for '-', so bit 5 or 6 of x must have been set before.
+ */
+static inline uint64_t differs(uint64_t x, uint64_t lower)
+{
+    const uint64_t fold = 0x2020202020202020, visible = 0x4040404040404040;
+    return ((x | fold) ^ lower) | (~(x | x << 1) & visible);
+}
+
+static inline uint64_t load(const char *at, size_t size)
+{
+    /* Bytes not loaded are spaces in both words. */
+    uint64_t word = 0x2020202020202020;
+    memcpy(&word, at, size);
+    return word;
+}
+
+/* Compares in words that overlap at the end; size is at most LENGTH_MAX. */
 static bool equals_lower(const char *at, const char *lower, size_t size)
 {
-    const uint64_t spaces = 0x2020202020202020, above_controls = 0x4040404040404040;
-    uint64_t differs = 0, controls = 0;
-    while (size >= 8) {
-        uint64_t x, y;
-        memcpy(&x, at, 8);
-        memcpy(&y, lower, 8);
-        differs |= (x | spaces) ^ y;
-        /* Folding by 0x20 takes CR for '-': bit 5 or 6 must have been set before. */
-        controls |= ~(x | x << 1) & above_controls;
-        at += 8, lower += 8, size -= 8;
-    }
-    if ((differs | controls) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (text_lower_byte(at[i]) != lower[i]) {
-            return false;
+    uint64_t found = 0;
+    if (size >= 8) {
+        for (size_t i = 0; i + 8 < size; i += 8) {
+            found |= differs(load(at + i, 8), load(lower + i, 8));
+        }
+        found |= differs(load(at + size - 8, 8), load(lower + size - 8, 8));
+    } else if (size >= 4) {
+        found = differs(load(at, 4), load(lower, 4)) |
+                differs(load(at + size - 4, 4), load(lower + size - 4, 4));
+    } else {
+        for (size_t i = 0; i < size; i++) {
+            found |= differs(load(at + i, 1), load(lower + i, 1));
         }
     }
-    return true;
+    return found == 0;
 }
 
 enum field_id field_id_of(struct text name)
@@ -136,18 +147,6 @@ bool field_value_is_valid(struct text value)
     return byte_skip_value(value.at, end) == end;
 }
 
-static_assert(FIELD_COUNT <= 64, "sets of ids are 64 bits");
-#define BIT(id) (1ull << (id))
-
-bool field_is_hop_by_hop(enum field_id id)
-{
-    const uint64_t set = BIT(FIELD_CONNECTION) | BIT(FIELD_KEEP_ALIVE) |
-                         BIT(FIELD_PROXY_CONNECTION) | BIT(FIELD_PROXY_AUTHENTICATE) |
-                         BIT(FIELD_PROXY_AUTHORIZATION) | BIT(FIELD_TE) |
-                         BIT(FIELD_TRANSFER_ENCODING) | BIT(FIELD_UPGRADE);
-    return set >> id & 1;
-}
-
 /* Names without an id that must not be trailers. */
 static const struct text not_trailers[] = {
     TEXT_STATIC("age"),
@@ -174,10 +173,8 @@ static const struct text not_trailers[] = {
 
 bool field_is_trailer(enum field_id id, struct text name)
 {
-    const uint64_t allowed =
-        BIT(FIELD_GRPC_STATUS) | BIT(FIELD_GRPC_MESSAGE) | BIT(FIELD_PROXY_STATUS);
     if (id != FIELD_OTHER) {
-        return allowed >> id & 1;
+        return id == FIELD_GRPC_STATUS || id == FIELD_GRPC_MESSAGE || id == FIELD_PROXY_STATUS;
     }
     for (size_t i = 0; i < sizeof(not_trailers) / sizeof(not_trailers[0]); i++) {
         if (text_equal_nocase(name, not_trailers[i])) {

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 
+#include <assert.h>
+
 enum field_id {
     FIELD_OTHER = 0,
     FIELD_HOST,
@@ -49,6 +51,7 @@ enum field_id {
     FIELD_VARY,
     FIELD_COUNT
 };
+static_assert(FIELD_COUNT <= 64, "sets of ids are 64 bits");
 
 struct field {
     struct text name;
@@ -77,7 +80,14 @@ bool field_value_is_valid(struct text value);
 /* Hop-by-hop by nature (RFC 9110 7.6.1, and the proxy credentials of the next hop): Connection,
  * Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authorization, TE, Transfer-Encoding,
  * Upgrade. Trailer is end-to-end: Weft passes trailers on. */
-bool field_is_hop_by_hop(enum field_id id);
+static inline bool field_is_hop_by_hop(enum field_id id)
+{
+    const uint64_t set = 1ull << FIELD_CONNECTION | 1ull << FIELD_KEEP_ALIVE |
+                         1ull << FIELD_PROXY_CONNECTION | 1ull << FIELD_PROXY_AUTHENTICATE |
+                         1ull << FIELD_PROXY_AUTHORIZATION | 1ull << FIELD_TE |
+                         1ull << FIELD_TRANSFER_ENCODING | 1ull << FIELD_UPGRADE;
+    return set >> id & 1;
+}
 /* x-forwarded-* and x-weft-*, '_' counting as '-' as some servers do: only Weft says these. */
 bool field_is_set_by_proxy(struct text name);
 /* Whether a field may stand in trailers (RFC 9110 6.5.1): framing, routing, request modifiers,

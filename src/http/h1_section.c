@@ -65,7 +65,7 @@ static enum h1_result refuse_byte(struct section_scan *scan, const char *at,
 /* Finds the colon behind the name of the line at scan->at. */
 static enum h1_result read_name(struct section_scan *scan, const char *from, const char **out_colon)
 {
-    const char *at = byte_skip(from, scan->end, BYTE_TOKEN);
+    const char *at = byte_skip_token(from, scan->end);
     if (at == scan->end) {
         return out_of_bytes(scan, at, NULL);
     }

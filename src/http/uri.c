@@ -90,8 +90,16 @@ static bool is_overlong(const struct path_writer *path, unsigned lead)
     if (next < 0x80 || next > 0xbf) {
         return false;
     }
-    return lead == 0xc0 || lead == 0xc1 || (lead == 0xe0 && next < 0xa0) ||
-           (lead == 0xf0 && next < 0x90);
+    /* The lead byte, and below which second byte it is overlong; the last two left UTF-8 in 2003.
+     */
+    static const unsigned char longest[][2] = { { 0xc0, 0xc0 }, { 0xc1, 0xc0 }, { 0xe0, 0xa0 },
+                                                { 0xf0, 0x90 }, { 0xf8, 0x88 }, { 0xfc, 0x84 } };
+    for (size_t i = 0; i < sizeof(longest) / sizeof(longest[0]); i++) {
+        if (lead == longest[i][0]) {
+            return next < longest[i][1];
+        }
+    }
+    return false;
 }
 
 static enum path_result put_escaped(struct path_writer *path)
