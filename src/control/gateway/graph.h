@@ -1,8 +1,8 @@
 /* The graph: one evaluation of the store. It says which listeners are served at which address,
  * which routes are attached to which listener, and what every backendRef leads to, by the rules of
  * Gateway API v1.7; and it carries the status conditions of all of it. Built on the main thread by
- * whoever owns the store, after every change; status.h writes it out, translate/translate.h turns it
- * into xDS. Immutable but for the state of its sockets (graph_set_listener_state).
+ * whoever owns the store, after every change; status.h writes it out, translate/translate.h turns
+ * it into xDS. Immutable but for the state of its sockets (graph_set_listener_state).
  *
  * Everything lives in the graph's arena. The graph keeps a reference on every object it names, so
  * it outlives changes of the store. */
@@ -10,11 +10,10 @@
 
 #include "base/array.h"
 #include "base/map.h"
+#include "control/finding.h"
 #include "control/model.h"
+#include "control/store.h"
 #include "net/address.h"
-
-struct finding_list;
-struct store;
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -28,7 +27,7 @@ struct graph_options {
     struct text_list default_addresses; /* of Gateways without spec.addresses; IPs */
     struct text_list address_pool;      /* for addresses without value, in order; IPs */
     bool address_per_gateway;  /* Gateways without spec.addresses take one of the pool each */
-    bool external_names;       /* ExternalName Services, FQDN slices and XBackend hostnames work */
+    bool external_names;       /* ExternalName Services and FQDN slices work */
     struct text cluster_domain;  /* of headless Services' names; default "cluster.local" */
     struct text bundle_version;  /* of the CRDs; absent: no SupportedVersion condition */
     const struct graph_port_map *port_map;
@@ -99,6 +98,7 @@ struct graph_attachment {
     struct graph_listener *listener;
     struct graph_domain *domains; /* never empty; names are unique */
     size_t domain_count;
+    bool again; /* the route is attached to this listener by an earlier parentRef already */
 };
 
 enum { LISTENER_ACCEPTED, LISTENER_PROGRAMMED, LISTENER_RESOLVED_REFS, LISTENER_CONFLICTED,
@@ -116,6 +116,7 @@ struct graph_listener {
     bool served;             /* accepted and on at least one socket */
     bool valid;              /* counts for its owner's Accepted */
     bool policy_invalid;     /* a weft.dev policy on it cannot be read: it answers 500 only */
+    const struct graph_route *last_route; /* while building */
     uint32_t attached_routes; /* of all kinds, with Accepted=True */
     struct graph_attachment **attachments; /* HTTPRoutes, in order of precedence (age, name) */
     size_t attachment_count;
@@ -133,6 +134,7 @@ struct graph_listener_list {
 
 struct graph_class {
     const struct object *object;
+    bool usable; /* accepted */
     struct condition accepted;
     struct condition supported_version;
 };
@@ -141,7 +143,7 @@ struct graph_address {
     struct text type; /* "IPAddress" */
     struct text value;
     struct address address;
-    bool unusable; /* its sockets say so */
+    bool implied; /* by the options, not by spec.addresses */
 };
 
 struct graph_listener_set {
@@ -160,6 +162,7 @@ struct graph_gateway {
     struct graph_listener_list listeners;
     struct graph_address *addresses;
     size_t address_count;
+    bool address_missing; /* one of spec.addresses got none of the pool */
     struct graph_listener_set **listener_sets; /* that name it as their parent, oldest first */
     size_t listener_set_count;
     uint32_t attached_listener_sets; /* accepted ones */
@@ -170,6 +173,16 @@ struct graph_gateway {
 /* ---- backends -------------------------------------------------------------------------------- */
 
 enum cluster_discovery { CLUSTER_EDS, CLUSTER_DNS };
+
+enum backend_state {
+    BACKEND_RESOLVED,
+    BACKEND_NOT_FOUND,            /* no such object or port: BackendNotFound */
+    BACKEND_INVALID_KIND,         /* InvalidKind */
+    BACKEND_NOT_PERMITTED,        /* no ReferenceGrant: RefNotPermitted */
+    BACKEND_UNSUPPORTED_PROTOCOL, /* UnsupportedProtocol */
+    BACKEND_UNSUPPORTED_VALUE,    /* a filter on the backendRef that Weft does not have */
+    BACKEND_POLICY_INVALID,       /* a weft.dev policy on the Service cannot be read */
+};
 
 /* A destination: one port of a Service, or an XBackend. Made once, however many routes name it. */
 struct graph_cluster {
@@ -183,16 +196,8 @@ struct graph_cluster {
     const struct object **slices; /* EndpointSlices, in order of name */
     size_t slice_count;
     const struct session_persistence *session; /* of an XBackend, or NULL */
-};
-
-enum backend_state {
-    BACKEND_RESOLVED,
-    BACKEND_NOT_FOUND,            /* no such object or port: BackendNotFound */
-    BACKEND_INVALID_KIND,         /* InvalidKind */
-    BACKEND_NOT_PERMITTED,        /* no ReferenceGrant: RefNotPermitted */
-    BACKEND_UNSUPPORTED_PROTOCOL, /* UnsupportedProtocol */
-    BACKEND_UNSUPPORTED_VALUE,    /* a filter on the backendRef that Weft does not have */
-    BACKEND_POLICY_INVALID,       /* a weft.dev policy on the Service cannot be read */
+    bool served; /* named by a route that a served listener has: part of graph.clusters */
+    enum backend_state state; /* BACKEND_RESOLVED, or why nobody can use it */
 };
 
 struct graph_backend {
@@ -260,12 +265,13 @@ struct graph {
     struct map sockets_by_name;
     struct map clusters_by_name;
     struct map listeners_by_key; /* "gateway/default/edge/http" -> struct graph_listener */
+    int64_t now_us; /* of the evaluation: the transition time of what changed */
     ARRAY_OF(struct object *) held;
 };
 
 /* Evaluates the store. previous (may be NULL) is the last graph of the same store: transition times
- * of conditions and states of sockets are carried over. What Gateway API judges to be wrong is added
- * to findings (may be NULL) beside its condition. */
+ * of conditions and states of sockets are carried over. What Gateway API judges to be wrong is
+ * added to findings (may be NULL) beside its condition. */
 struct graph *graph_build(const struct store *store, const struct graph_options *options,
                           const struct graph *previous, struct finding_list *findings);
 void graph_free(struct graph *graph);
@@ -277,5 +283,5 @@ bool graph_set_listener_state(struct graph *graph, struct text name, enum listen
 
 /* Where a key of an xDS resource, virtual host, route or ClusterWeight comes from: keys of design
  * note 0001 ("httproute/default/shop/0/1", "service/default/web/80", "gateway/default/edge/http",
- * "listener/...", "routes/...", "vhost/OWNER/DOMAIN"). False for a key that is not of this graph. */
+ * "listener/...", "routes/...", "vhost/OWNER/DOMAIN"). False for a key that is not in here. */
 bool graph_find_origin(const struct graph *graph, struct text key, struct place *out_place);
