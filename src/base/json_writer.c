@@ -1,5 +1,5 @@
-/* JSON output (RFC 8259). Text is first copied in blocks while they are looked through; only where they
- * hold something to escape is it done again, byte by byte. */
+/* JSON output (RFC 8259). Text is first copied in blocks while they are looked through; only where
+ * they hold something to escape is it done again, byte by byte. */
 #include "base/json_writer.h"
 
 #define ONES  UINT64_C(0x0101010101010101)
@@ -131,7 +131,8 @@ static inline uint64_t special_in(uint64_t word)
     uint64_t backslash = word ^ (ONES * '\\');
     uint64_t low = (word - ONES * 0x20) & ~word;
     return (low | ((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash) | word |
-            (word + ONES)) & HIGHS;
+            (word + ONES)) &
+           HIGHS;
 }
 
 static inline uint64_t load(const char *at, size_t size)
@@ -241,9 +242,8 @@ static size_t put_unicode(char *to, unsigned code)
 
 static size_t put_ascii_escape(char *to, unsigned char byte)
 {
-    static const char shorts[256] = {
-        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't', ['"'] = '"', ['\\'] = '\\'
-    };
+    static const char shorts[256] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+                                      ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\' };
     if (shorts[byte]) {
         to[0] = '\\';
         to[1] = shorts[byte];
@@ -252,7 +252,7 @@ static size_t put_ascii_escape(char *to, unsigned char byte)
     return put_unicode(to, byte);
 }
 
-/* Writes one character of the text, at most ESCAPE_MAX bytes; returns how many bytes it took off. */
+/* Writes one character of the text, at most ESCAPE_MAX bytes; returns how many bytes it took. */
 static size_t put_character(char **to, struct text t)
 {
     unsigned char byte = (unsigned char)t.at[0];
@@ -315,9 +315,10 @@ void json_text(struct json_writer *writer, struct text value)
     json_byte(writer, '"');
 }
 
-static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536"
-                            "37383940414243444546474849505152535455565758596061626364656667686970717273"
-                            "7475767778798081828384858687888990919293949596979899";
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536"
+    "37383940414243444546474849505152535455565758596061626364656667686970717273"
+    "7475767778798081828384858687888990919293949596979899";
 
 /* Bytes any number takes at most, with sign, fraction and comma. */
 #define NUMBER_MAX 32

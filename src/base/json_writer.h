@@ -1,10 +1,10 @@
-/* struct json_writer: writes one JSON text (RFC 8259) on one line, either into a caller's fixed bytes
- * (what does not fit sets `overflow`, nothing is ever written past the end) or onto a struct buffer.
- * No allocation in fixed mode, no printf: made for a log line per request.
+/* struct json_writer: writes one JSON text (RFC 8259) on one line, either into a caller's fixed
+ * bytes (what does not fit sets `overflow`, nothing is ever written past the end) or onto a struct
+ * buffer. No allocation in fixed mode, no printf: made for a log line per request.
  *
  * Commas are the writer's business; nesting and the order key, value are the caller's. Text is
- * escaped so that the line stays one line in a terminal too: control characters, DEL, C1 controls and
- * U+2028/2029 as \uXXXX, and each byte that is not part of valid UTF-8 becomes U+FFFD. */
+ * escaped so that the line stays one line in a terminal too: control characters, DEL, C1 controls
+ * and U+2028/2029 as \uXXXX, and each byte that is not part of valid UTF-8 becomes U+FFFD. */
 #pragma once
 
 #include "base/buffer.h"
@@ -25,7 +25,7 @@ struct json_writer {
 void json_writer_init(struct json_writer *writer, char *bytes, size_t size);
 /* Appends to `buffer`; its size is right only after json_writer_finish. */
 void json_writer_init_buffer(struct json_writer *writer, struct buffer *buffer);
-/* Ends the text: returns the bytes written by this writer (0 on overflow) and updates the buffer. */
+/* Ends the text: returns the bytes written by this writer (0 on overflow), updates the buffer. */
 size_t json_writer_finish(struct json_writer *writer);
 
 void json_object_open(struct json_writer *writer);
@@ -69,4 +69,4 @@ void json_byte(struct json_writer *writer, char byte);
 
 /* Whole members: JSON_KEY and value. */
 #define JSON_TEXT(writer, literal, value) (JSON_KEY(writer, literal), json_text((writer), (value)))
-#define JSON_U64(writer, literal, value) (JSON_KEY(writer, literal), json_u64((writer), (value)))
+#define JSON_U64(writer, literal, value)  (JSON_KEY(writer, literal), json_u64((writer), (value)))

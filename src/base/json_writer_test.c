@@ -1,5 +1,5 @@
-/* Escaping of every byte and of all kinds of broken UTF-8, commas, numbers, and the promise of never
- * writing past the end. */
+/* Escaping of every byte and of all kinds of broken UTF-8, commas, numbers, and the promise of
+ * never writing past the end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,18 +40,19 @@ static void escapes_what_would_break_the_line(void **state)
         { "\r\n\t\b\f", "\"\\r\\n\\t\\b\\f\"" },
         { "\x1b[31mred", "\"\\u001b[31mred\"" },
         { "\x7f", "\"\\u007f\"" },
-        { "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"" },
+        { "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+          "\"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"" },
         { "\xc2\x80\xc2\x9f\xc2\xa0", "\"\\u0080\\u009f\xc2\xa0\"" },
         { "\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa", "\"\\u2028\\u2029\xe2\x80\xaa\"" },
         { "\xf4\x8f\xbf\xbf", "\"\xf4\x8f\xbf\xbf\"" },
         { "\x80", "\"" FFFD "\"" },
-        { "\xc0\xaf", "\"" FFFD FFFD "\"" },                     /* overlong */
+        { "\xc0\xaf", "\"" FFFD FFFD "\"" }, /* overlong */
         { "\xe0\x9f\xbf", "\"" FFFD FFFD FFFD "\"" },
         { "\xf0\x8f\xbf\xbf", "\"" FFFD FFFD FFFD FFFD "\"" },
-        { "\xed\xa0\x80", "\"" FFFD FFFD FFFD "\"" },            /* surrogate */
-        { "\xf4\x90\x80\x80", "\"" FFFD FFFD FFFD FFFD "\"" },   /* beyond U+10FFFF */
+        { "\xed\xa0\x80", "\"" FFFD FFFD FFFD "\"" },          /* surrogate */
+        { "\xf4\x90\x80\x80", "\"" FFFD FFFD FFFD FFFD "\"" }, /* beyond U+10FFFF */
         { "\xf5", "\"" FFFD "\"" },
-        { "ab\xc3", "\"ab" FFFD "\"" },                          /* cut */
+        { "ab\xc3", "\"ab" FFFD "\"" }, /* cut */
         { "ab\xe2\x82", "\"ab" FFFD FFFD "\"" },
         { "\xe2\x82z", "\"" FFFD FFFD "z\"" },
         { "\xf0\x9f\x98z", "\"" FFFD FFFD FFFD "z\"" },
@@ -149,9 +150,9 @@ static void write_all_kinds(struct json_writer *writer)
     json_byte(writer, '\n');
 }
 
-static const char all_kinds[] =
-    "{\"a\":\"x\",\"b\":[],\"c\":[0,18446744073709551615,-9223372036854775808,100,true,false,null,{},"
-    "[1]],\"d\\n\":1.234,\"e\":[0.000,0.007,60000.050],\"f\":42}\n";
+static const char all_kinds[] = "{\"a\":\"x\",\"b\":[],\"c\":[0,18446744073709551615,-"
+                                "9223372036854775808,100,true,false,null,{},"
+                                "[1]],\"d\\n\":1.234,\"e\":[0.000,0.007,60000.050],\"f\":42}\n";
 
 static void writes_all_kinds_with_commas(void **state)
 {

@@ -1,4 +1,4 @@
-/* Operator log lines: budget of the call site, format, then this thread's ring or the descriptor. */
+/* Operator log lines: budget of the call site, format, then this thread's ring or descriptor. */
 #include "base/log.h"
 
 #include "base/clock.h"
@@ -300,8 +300,11 @@ void log_emit(struct log_site *site, const struct log_pair *pairs, const char *f
     va_start(list, format);
     int size = vsnprintf(message, sizeof(message), format, list);
     va_end(list);
-    size_t kept = size < 0 ? 0 : (size_t)size < sizeof(message) ? (size_t)size : sizeof(message) - 1;
-    struct line line = { .level = site->level, .component = site->component, .pairs = pairs,
+    size_t kept = size > 0 ? (size_t)size : 0;
+    kept = kept < sizeof(message) ? kept : sizeof(message) - 1;
+    struct line line = { .level = site->level,
+                         .component = site->component,
+                         .pairs = pairs,
                          .message = text_of(message, kept),
                          .also_suppressed = atomic_exchange(&site->suppressed, 0) };
     emit(&line);
@@ -313,8 +316,10 @@ static void report_site(struct log_site *site)
     if (count > 0) {
         char message[256];
         snprintf(message, sizeof(message), "lines were suppressed, all like \"%s\"", site->format);
-        struct line line = { .level = site->level, .component = site->component,
-                             .message = text_from_string(message), .also_suppressed = count };
+        struct line line = { .level = site->level,
+                             .component = site->component,
+                             .message = text_from_string(message),
+                             .also_suppressed = count };
         emit(&line);
     }
 }

@@ -1,12 +1,13 @@
 /* Operator log: what the process itself has to say, one line each, on stderr:
  *   2026-01-02T03:04:05.678Z warn listener: port 80 may not be bound port=80 error="..."
- * or with the JSON format {"time":...,"level":"warn","component":"listener","message":...,"port":80}.
+ * or with the JSON format
+ *   {"time":...,"level":"warn","component":"listener","message":...,"port":80}
  *
- * From any thread. A worker attaches a ring once (log_attach_ring), its lines then go to main, which
- * writes them (log_drain). A thread without a ring writes by itself; a stderr that would block loses
- * the line and counts it, nobody waits. Each call site may write 10 lines a second; what is beyond is
- * counted and told afterwards (suppressed=N on the next line of the site, or a line of its own).
- * Control characters are escaped. No allocation. */
+ * From any thread. A worker attaches a ring once (log_attach_ring), its lines then go to main,
+ * which writes them (log_drain). A thread without a ring writes by itself; a stderr that would
+ * block loses the line and counts it, nobody waits. Each call site may write 10 lines a second;
+ * what is beyond is counted and told afterwards (suppressed=N on the next line of the site, or a
+ * line of its own). Control characters are escaped. No allocation. */
 #pragma once
 
 #include "base/ring.h"
@@ -19,7 +20,7 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVELS };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-#define LOG_LINE_MAX 2048 /* longer messages are cut */
+#define LOG_LINE_MAX   2048 /* longer messages are cut */
 #define LOG_PER_SECOND 10
 
 /* One key=value of a line. */
@@ -30,7 +31,7 @@ struct log_pair {
     bool is_number;
 };
 #define LOG_PAIR(key_, text_) ((struct log_pair){ .key = (key_), .text = (text_) })
-#define LOG_PAIR_NUMBER(key_, n) \
+#define LOG_PAIR_NUMBER(key_, n)                                                                   \
     ((struct log_pair){ .key = (key_), .number = (int64_t)(n), .is_number = true })
 /* The `pairs` argument: LOG_PAIRS(LOG_PAIR("file", path), LOG_PAIR_NUMBER("line", 7)). */
 #define LOG_PAIRS(...) ((const struct log_pair[]){ __VA_ARGS__, { 0 } })
@@ -39,7 +40,7 @@ struct log_pair {
 struct log_site {
     _Atomic uint64_t window; /* second in the upper 32 bits, lines in it in the lower */
     _Atomic uint64_t suppressed;
-    _Atomic bool listed;   /* among those log_report_suppressed looks at */
+    _Atomic bool listed; /* among those log_report_suppressed looks at */
     struct log_site *next;
     enum log_level level;
     const char *component;
@@ -48,8 +49,8 @@ struct log_site {
 
 /* log_warn("listener", "port %u may not be bound", port); */
 #define log_debug(component, ...) LOG_AT(LOG_DEBUG, component, NULL, __VA_ARGS__)
-#define log_info(component, ...) LOG_AT(LOG_INFO, component, NULL, __VA_ARGS__)
-#define log_warn(component, ...) LOG_AT(LOG_WARN, component, NULL, __VA_ARGS__)
+#define log_info(component, ...)  LOG_AT(LOG_INFO, component, NULL, __VA_ARGS__)
+#define log_warn(component, ...)  LOG_AT(LOG_WARN, component, NULL, __VA_ARGS__)
 #define log_error(component, ...) LOG_AT(LOG_ERROR, component, NULL, __VA_ARGS__)
 /* log_with(LOG_INFO, "config", LOG_PAIRS(LOG_PAIR_NUMBER("generation", 7)), "in force"); */
 #define log_with(level, component, pairs, ...) LOG_AT(level, component, pairs, __VA_ARGS__)

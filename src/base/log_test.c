@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SECOND INT64_C(1000000000)
+#define SECOND  INT64_C(1000000000)
 #define WALL_US INT64_C(1767323045678000) /* 2026-01-02T03:04:05.678Z */
-#define STAMP "2026-01-02T03:04:05.678Z "
+#define STAMP   "2026-01-02T03:04:05.678Z "
 
 static int pipe_fds[2];
 static uint64_t now_ns = 1000 * SECOND;
@@ -61,12 +61,12 @@ static void writes_text_lines(void **state)
              "refused");
     log_info("config", "keeps \"quotes\", caf\xc3\xa9, not \x1b[31m, \r\n, \xc2\x9b or \x7f");
     log_info("config", "\xff\xc3\xa9");
-    assert_string_equal(read_all(),
-                        STAMP "warn listener: port 80 may not be bound\n"
-                        STAMP "error config: refused file=a.yaml text=\"x \\\"y\\\"\\n\" none=\"\" line=-7\n"
-                        STAMP "info config: keeps \"quotes\", caf\xc3\xa9, not \\x1b[31m, \\x0d\\x0a, "
-                              "\xc2\\x9b or \\x7f\n"
-                        STAMP "info config: \\xff\\xc3\\xa9\n");
+    assert_string_equal(
+        read_all(),
+        STAMP "warn listener: port 80 may not be bound\n" STAMP
+              "error config: refused file=a.yaml text=\"x \\\"y\\\"\\n\" none=\"\" line=-7\n" STAMP
+              "info config: keeps \"quotes\", caf\xc3\xa9, not \\x1b[31m, \\x0d\\x0a, "
+              "\xc2\\x9b or \\x7f\n" STAMP "info config: \\xff\\xc3\\xa9\n");
 }
 
 static void writes_json_lines(void **state)
@@ -74,9 +74,10 @@ static void writes_json_lines(void **state)
     log_set_format(LOG_JSON);
     log_with(LOG_WARN, "xds", LOG_PAIRS(LOG_PAIR("type", TEXT("a\"b")), LOG_PAIR_NUMBER("n", 3)),
              "got %s\n", "this");
-    assert_string_equal(read_all(),
-                        "{\"time\":\"2026-01-02T03:04:05.678Z\",\"level\":\"warn\",\"component\":\"xds\","
-                        "\"message\":\"got this\\n\",\"type\":\"a\\\"b\",\"n\":3}\n");
+    assert_string_equal(
+        read_all(),
+        "{\"time\":\"2026-01-02T03:04:05.678Z\",\"level\":\"warn\",\"component\":\"xds\","
+        "\"message\":\"got this\\n\",\"type\":\"a\\\"b\",\"n\":3}\n");
 }
 
 static void the_level_filters(void **state)
@@ -135,8 +136,8 @@ static void silence_after_noise_is_told(void **state)
     assert_string_equal(read_all(), "");
     clock_fake(now_ns + SECOND, WALL_US);
     assert_false(log_report_suppressed());
-    assert_string_equal(read_all(),
-                        STAMP "info noisy: lines were suppressed, all like \"again\" suppressed=2\n");
+    assert_string_equal(read_all(), STAMP
+                        "info noisy: lines were suppressed, all like \"again\" suppressed=2\n");
     assert_false(log_has_suppressed());
     assert_false(log_report_suppressed());
     assert_string_equal(read_all(), "");

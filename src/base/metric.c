@@ -18,10 +18,10 @@
 #define KEY_MAX     (METRIC_LABELS_MAX * (METRIC_LABEL_VALUE_MAX + 1))
 #define FIRST_TABLE 8
 
-const uint64_t metric_bounds_ns[METRIC_BOUNDS] = {
-    5000000,   10000000,  25000000,   50000000,   75000000,   100000000,  250000000,
-    500000000, 750000000, 1000000000, 2500000000, 5000000000, 7500000000, 10000000000
-};
+const uint64_t metric_bounds_ns[METRIC_BOUNDS] = { 5000000,    10000000,   25000000,   50000000,
+                                                   75000000,   100000000,  250000000,  500000000,
+                                                   750000000,  1000000000, 2500000000, 5000000000,
+                                                   7500000000, 10000000000 };
 
 /* What one thread has of a family, on cache lines of its own. */
 struct shard {
@@ -60,7 +60,7 @@ struct metrics {
 static const struct metric_definition overflow_definition = {
     .kind = METRIC_COUNTER,
     .name = "weft_metric_overflow_total",
-    .help = "Uses of label values beyond a metric's cap, counted in its series \"overflow\" instead.",
+    .help = "Uses of label values beyond a metric's cap; its series \"overflow\" has them.",
     .labels = { "metric" },
 };
 
@@ -230,7 +230,7 @@ static struct metric_series *series_new(struct metric_family *family, struct sha
                                         uint64_t hash, struct text key)
 {
     size_t size = sizeof(struct metric_series) + sizeof(_Atomic uint64_t) * family->cells;
-    size = (size + 63) & ~(size_t)63; /* whole cache lines: no other thread's data beside the cells */
+    size = (size + 63) & ~(size_t)63; /* so that no other thread's data is on its cache lines */
     struct metric_series *series = aligned_alloc(64, size);
     ensure(series != NULL);
     memset(series, 0, size);
@@ -543,8 +543,8 @@ size_t metrics_count(const struct metrics *metrics, size_t *out_bytes)
     for (size_t f = 0; f < metrics->families.count; f++) {
         struct metric_family *family = metrics->families.items[f];
         for (unsigned i = 0; i <= metrics->workers; i++) {
-            struct metric_series *series = atomic_load_explicit(&family->shards[i].first,
-                                                                memory_order_acquire);
+            struct metric_series *series =
+                atomic_load_explicit(&family->shards[i].first, memory_order_acquire);
             for (; series; series = series->next) {
                 count++;
                 bytes += sizeof(*series) + sizeof(_Atomic uint64_t) * family->cells;

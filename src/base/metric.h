@@ -3,9 +3,9 @@
  *
  * Every thread that records owns a shard: workers 0..N-1, and METRIC_MAIN for the main thread. A
  * shard holds its own series, found by label values in the owner's hash table and published to the
- * reader by appending; recording is a relaxed 64-bit load and store, no lock, no hashing. The caller
- * keeps the handle (`metric_take`) in a table of its own, e.g. per route, method and status class,
- * and gives it back when that table dies. The reader (main thread only) sums the shards.
+ * reader by appending; recording is a relaxed 64-bit load and store, no lock, no hashing. The
+ * caller keeps the handle (`metric_take`) in a table of its own, e.g. per route, method and status
+ * class, and gives it back when that table dies. The reader (main thread only) sums the shards.
  *
  * A shard of a family holds at most `cap` series; past it every new set of label values shares the
  * series whose values are all "overflow", and weft_metric_overflow_total{metric} counts it. Series
@@ -28,13 +28,14 @@ enum metric_kind {
     METRIC_COUNTER_NS, /* a counter of nanoseconds, shown in seconds */
 };
 
-#define METRIC_LABELS_MAX 12
-#define METRIC_CAP_DEFAULT 2000
-#define METRIC_WORKERS_MAX 256
-#define METRIC_MAIN METRIC_WORKERS_MAX /* the main thread's shard */
-#define METRIC_LABEL_VALUE_MAX 256     /* bytes; longer values are cut */
-#define METRIC_EXPIRE_MS (10u * 60 * 1000)
-#define METRIC_BOUNDS 14 /* of histograms: 0.005 ... 10 seconds, OpenTelemetry's advice for HTTP */
+#define METRIC_LABELS_MAX      12
+#define METRIC_CAP_DEFAULT     2000
+#define METRIC_WORKERS_MAX     256
+#define METRIC_MAIN            METRIC_WORKERS_MAX /* the main thread's shard */
+#define METRIC_LABEL_VALUE_MAX 256                /* bytes; longer values are cut */
+#define METRIC_EXPIRE_MS       (10u * 60 * 1000)
+/* Of histograms: 0.005 ... 10 seconds, OpenTelemetry's advice for HTTP. */
+#define METRIC_BOUNDS 14
 extern const uint64_t metric_bounds_ns[METRIC_BOUNDS];
 
 /* Literals of process lifetime. name as Prometheus spells it, counters ending in _total, histograms
@@ -56,7 +57,7 @@ struct metric_series {
     uint64_t hash;
     uint32_t values_size;
     uint32_t values_capacity;
-    _Atomic int32_t holds; /* >= 0: live; below: see metric.c */
+    _Atomic int32_t holds;    /* >= 0: live; below: see metric.c */
     uint64_t seen;            /* the reader's: sum of the cells when last changed */
     uint64_t changed_ms;      /* the reader's */
     _Atomic uint64_t cells[]; /* one; histograms: METRIC_BOUNDS + 1 counts, then the sum in ns */
@@ -112,7 +113,7 @@ static inline void histogram_observe(struct metric_series *series, uint64_t ns)
 struct metric_sample {
     const struct text *values; /* one per label */
     int64_t value;             /* counters and gauges */
-    uint64_t counts[METRIC_BOUNDS + 1]; /* histograms: per bucket, not cumulative; the last is +Inf */
+    uint64_t counts[METRIC_BOUNDS + 1]; /* histograms: not cumulative; the last is +Inf */
     uint64_t sum_ns;
 };
 

@@ -132,8 +132,7 @@ static void the_cap_leads_to_overflow(void **state)
 static void observes_into_otel_buckets(void **state)
 {
     struct metrics *metrics = metrics_new(1);
-    struct metric_series *series =
-        metric_take(metric_register(metrics, &duration), 0, &TEXT("r"));
+    struct metric_series *series = metric_take(metric_register(metrics, &duration), 0, &TEXT("r"));
     histogram_observe(series, 0);
     histogram_observe(series, 5000000); /* bounds are inclusive */
     histogram_observe(series, 5000001);

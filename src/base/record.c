@@ -6,7 +6,7 @@
 
 /* What a usual line takes; a longer one is formatted a second time with all the room. */
 #define USUAL_LINE 4096
-/* How much of each text stays when even the largest line is too small for RECORD_TEXT_MAX of each. */
+/* What stays of each text when the largest line is too small for RECORD_TEXT_MAX of each. */
 #define SHORT_TEXT 128
 
 struct line {

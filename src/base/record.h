@@ -1,6 +1,6 @@
 /* struct access_record: one closed exchange as plain data, made by proxy when the exchange ends and
- * read by the access log, and later by tracing and live taps. Views need to be valid during the call
- * only. Empty text and zero mean absent, as the fields say. docs/access-log.md lists the keys. */
+ * read by the access log, and later by tracing and live taps. Views need to be valid during the
+ * call only. Empty text and zero mean absent, as the fields say. docs/access-log.md lists keys. */
 #pragma once
 
 #include "base/ring.h"
@@ -36,7 +36,7 @@ struct access_record {
     uint16_t upstream_status; /* of the last attempt; 0: none came */
     uint16_t attempts;        /* 0: upstream was not asked */
     uint16_t worker;
-    struct text reason; /* one word why Weft refused or failed it (proxy's table), empty: it did not */
+    struct text reason; /* one word why Weft refused or failed it, empty: it did not */
     struct text flag;   /* Envoy's response flag for the same ("UF", "NR"), may be empty */
 
     struct text listener; /* key of the listener */

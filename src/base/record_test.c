@@ -56,7 +56,8 @@ static const char full_line[] =
     "\"peer\":\"192.0.2.1:40000\",\"listener\":\"Gateway/default/edge/http\",\"method\":\"GET\","
     "\"scheme\":\"http\",\"host\":\"shop.example\",\"path\":\"/cart\",\"query\":\"a=1\","
     "\"protocol\":\"HTTP/1.1\",\"user_agent\":\"curl/7.88.1\",\"referer\":\"http://shop.example/\","
-    "\"status\":503,\"upstream_status\":500,\"reason\":\"upstream_connect_refused\",\"flag\":\"UF\","
+    "\"status\":503,\"upstream_status\":500,\"reason\":\"upstream_connect_refused\",\"flag\":"
+    "\"UF\","
     "\"route\":\"HTTPRoute/default/cart/0/0\",\"rule\":\"main\","
     "\"backend\":\"Service/default/cart/8080\",\"endpoint\":\"10.0.0.7:8080\",\"attempts\":2,"
     "\"total_ms\":12.345,\"weft_ms\":0.345,\"upstream_ms\":12.000,\"request_head_bytes\":120,"
@@ -82,11 +83,12 @@ static void writes_every_key(void **state)
 static void leaves_out_what_is_absent(void **state)
 {
     struct access_record record = { 0 };
-    assert_line(&record,
-                "{\"time\":\"1970-01-01T00:00:00.000Z\",\"status\":0,\"attempts\":0,\"total_ms\":0.000,"
-                "\"weft_ms\":0.000,\"upstream_ms\":0.000,\"request_head_bytes\":0,"
-                "\"request_body_bytes\":0,\"response_head_bytes\":0,\"response_body_bytes\":0,"
-                "\"worker\":0,\"generation\":0}\n");
+    assert_line(
+        &record,
+        "{\"time\":\"1970-01-01T00:00:00.000Z\",\"status\":0,\"attempts\":0,\"total_ms\":0.000,"
+        "\"weft_ms\":0.000,\"upstream_ms\":0.000,\"request_head_bytes\":0,"
+        "\"request_body_bytes\":0,\"response_head_bytes\":0,\"response_body_bytes\":0,"
+        "\"worker\":0,\"generation\":0}\n");
 }
 
 static void the_cached_second_is_never_stale(void **state)
@@ -95,8 +97,10 @@ static void the_cached_second_is_never_stale(void **state)
         int64_t wall_us;
         const char *time;
     } cases[] = {
-        { 1767323045678901, "2026-01-02T03:04:05.678Z" }, { 1767323045009000, "2026-01-02T03:04:05.009Z" },
-        { 1767323045999999, "2026-01-02T03:04:05.999Z" }, { 1767323046000000, "2026-01-02T03:04:06.000Z" },
+        { 1767323045678901, "2026-01-02T03:04:05.678Z" },
+        { 1767323045009000, "2026-01-02T03:04:05.009Z" },
+        { 1767323045999999, "2026-01-02T03:04:05.999Z" },
+        { 1767323046000000, "2026-01-02T03:04:06.000Z" },
         { 1767323045123000, "2026-01-02T03:04:05.123Z" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -129,12 +133,14 @@ static void the_largest_line_always_fits(void **state)
     memset(big, 1, sizeof(big));
     struct text t = text_of(big, sizeof(big));
     struct access_record record = full_record();
-    struct text *texts[] = { &record.method, &record.scheme, &record.host, &record.path, &record.query,
-                             &record.user_agent, &record.referer, &record.protocol,
-                             &record.request_id, &record.trace_id, &record.span_id, &record.reason,
-                             &record.flag, &record.listener, &record.route, &record.rule,
-                             &record.backend, &record.endpoint, &record.client, &record.peer,
-                             &record.tls_version, &record.tls_cipher, &record.tls_peer };
+    struct text *texts[] = { &record.method,     &record.scheme,   &record.host,
+                             &record.path,       &record.query,    &record.user_agent,
+                             &record.referer,    &record.protocol, &record.request_id,
+                             &record.trace_id,   &record.span_id,  &record.reason,
+                             &record.flag,       &record.listener, &record.route,
+                             &record.rule,       &record.backend,  &record.endpoint,
+                             &record.client,     &record.peer,     &record.tls_version,
+                             &record.tls_cipher, &record.tls_peer };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         *texts[i] = t;
     }

@@ -1,6 +1,6 @@
-/* The ring of records. Positions only grow; a record never wraps: where the rest of a lap is too short
- * the producer leaves it and notes in `lap_end` how far the lap is filled. One lap_end is enough: the
- * producer ends the next lap only when the consumer has left this one. */
+/* The ring of records. Positions only grow; a record never wraps: where the rest of a lap is too
+ * short the producer leaves it and notes in `lap_end` how far the lap is filled. One lap_end is
+ * enough: the producer ends the next lap only when the consumer has left this one. */
 #include "base/ring.h"
 
 #include "base/ensure.h"

@@ -1,11 +1,11 @@
-/* struct ring: bytes from one producing thread (a worker) to one consuming thread (main), lock-free.
- * The producer reserves room, formats in place and commits; a record that does not fit is dropped and
- * counted, the producer never waits. Records carry no header: the consumer sees spans of whole
- * records back to back, ready for one write(2). Log lines end in LF.
+/* struct ring: bytes from one producing thread (a worker) to one consuming thread (main),
+ * lock-free. The producer reserves room, formats in place and commits; a record that does not fit
+ * is dropped and counted, the producer never waits. Records carry no header: the consumer sees
+ * spans of whole records back to back, ready for one write(2). Log lines end in LF.
  *
- * Waking costs the producer no system call unless the consumer sleeps: ring_flush, called once at the
- * end of a turn, calls on_wake when the consumer has declared itself asleep (once per sleep) or when
- * the ring became half full (once per drain). */
+ * Waking costs the producer no system call unless the consumer sleeps: ring_flush, called once at
+ * the end of a turn, calls on_wake when the consumer has declared itself asleep (once per sleep) or
+ * when the ring became half full (once per drain). */
 #pragma once
 
 #include "base/text.h"
@@ -16,7 +16,8 @@
 struct ring;
 
 struct ring_wake {
-    void (*on_wake)(void *owner); /* on the producer's thread; must be thread-safe, e.g. loop_post */
+    /* On the producer's thread; must be thread-safe, e.g. loop_post. */
+    void (*on_wake)(void *owner);
     void *owner;
 };
 
@@ -30,8 +31,8 @@ void ring_free(struct ring *ring);
 void ring_on_wake(struct ring *ring, struct ring_wake wake);
 
 /* --- the producer --- */
-/* `size` contiguous bytes (at most half the capacity) to write into, or NULL: then the record is lost
- * and counted. */
+/* `size` contiguous bytes (at most half the capacity) to write into, or NULL: then the record is
+ * lost and counted. */
 char *ring_reserve(struct ring *ring, size_t size);
 /* Like ring_reserve, but a NULL is not counted: the caller tries otherwise or calls ring_drop. */
 char *ring_try_reserve(struct ring *ring, size_t size);

@@ -125,7 +125,7 @@ static void wakes_a_sleeper_once(void **state)
     ring_on_wake(ring, (struct ring_wake){ on_wake, &wakes });
     ring_put(ring, TEXT("a"));
     ring_flush(ring);
-    assert_int_equal(wakes, 0); /* nobody sleeps */
+    assert_int_equal(wakes, 0);     /* nobody sleeps */
     assert_false(ring_sleep(ring)); /* something is there */
     ring_put(ring, TEXT("b"));
     ring_flush(ring);

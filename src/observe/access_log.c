@@ -1,9 +1,9 @@
 /* The access log's output. How to write without ever waiting depends on what the descriptor is:
- *   file     write(2); a page cache takes it
- *   own      a pipe, FIFO or terminal opened anew through /proc, so that O_NONBLOCK is ours alone and
- *            no other process on the same terminal or pipe sees it
+ *
+ *   file     write(2); the page cache takes it
+ *   own      a pipe, FIFO or terminal opened anew through /proc, so that O_NONBLOCK is ours alone
  *   socket   send(2) with MSG_DONTWAIT (systemd's journal)
- *   shared   what could not be opened anew: poll first, then what a writable pipe takes (PIPE_BUF) */
+ *   shared   what could not be opened anew: poll, then what a writable pipe takes (PIPE_BUF) */
 #include "observe/access_log.h"
 
 #include "base/ensure.h"
@@ -36,8 +36,8 @@ struct access_log {
     struct watch watch; /* of OUTPUT_OWN: told when it takes bytes again */
     char *path;         /* NULL: standard output */
     struct metrics *metrics;
-    int unfinished;     /* ring whose line was cut by a short write, or -1 */
-    uint64_t lost;      /* lines the output refused for good */
+    int unfinished; /* ring whose line was cut by a short write, or -1 */
+    uint64_t lost;  /* lines the output refused for good */
     struct metric_series *lines_series;
     struct metric_series *dropped_series;
     struct metric_series *lost_series;
@@ -47,12 +47,18 @@ static const struct metric_definition lines_definition = {
     METRIC_COUNTER, "weft_access_log_lines_total", "Access-log lines made by workers.", { NULL }, 0
 };
 static const struct metric_definition dropped_definition = {
-    METRIC_COUNTER, "weft_access_log_dropped_lines_total",
-    "Access-log lines dropped because the log's reader did not keep up.", { NULL }, 0
+    METRIC_COUNTER,
+    "weft_access_log_dropped_lines_total",
+    "Access-log lines dropped because the log's reader did not keep up.",
+    { NULL },
+    0
 };
 static const struct metric_definition lost_definition = {
-    METRIC_COUNTER, "weft_access_log_lost_lines_total",
-    "Access-log lines lost because writing them failed.", { NULL }, 0
+    METRIC_COUNTER,
+    "weft_access_log_lost_lines_total",
+    "Access-log lines lost because writing them failed.",
+    { NULL },
+    0
 };
 
 /* --- the output --- */
@@ -75,8 +81,8 @@ static bool output_open_stdout(struct output *output, struct error *error)
         return error_errno(error, errno, "access log: standard output is closed");
     }
     if (S_ISREG(stat.st_mode) || S_ISSOCK(stat.st_mode)) {
-        *output = (struct output){ S_ISREG(stat.st_mode) ? OUTPUT_FILE : OUTPUT_SOCKET,
-                                   STDOUT_FILENO };
+        *output =
+            (struct output){ S_ISREG(stat.st_mode) ? OUTPUT_FILE : OUTPUT_SOCKET, STDOUT_FILENO };
         return true;
     }
     int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -187,7 +193,8 @@ static void on_ready(struct watch *watch, unsigned ready)
 {
     struct access_log *log = list_owner(watch, struct access_log, watch);
     if (ready & READY_CLOSED) {
-        loop_unwatch(log->reader.loop, watch); /* the timer goes on; the write tells what is wrong */
+        loop_unwatch(log->reader.loop,
+                     watch); /* the timer goes on; the write tells what is wrong */
     }
     if (timer_is_running(&log->reader.tick)) {
         ring_reader_drain(&log->reader);

@@ -1,5 +1,5 @@
-/* The access log's output: files, reopening, a pipe that blocks, whole lines from several rings, and
- * how often workers have to wake main. */
+/* The access log's output: files, reopening, a pipe that blocks, whole lines from several rings,
+ * and how often workers have to wake main. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,7 +41,7 @@ static int set_up(void **state)
         fixture->rings[i] = ring_new(64 * 1024);
     }
     fixture->metrics = metrics_new(RINGS);
-    strcpy(fixture->folder, "/tmp/weft-access-log-XXXXXX");
+    snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/weft-access-log-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
     snprintf(fixture->path, sizeof(fixture->path), "%s/access.log", fixture->folder);
     *state = fixture;
@@ -56,9 +56,11 @@ static int tear_down(void **state)
         ring_free(fixture->rings[i]);
     }
     loop_free(fixture->loop);
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r %s", fixture->folder);
-    assert_int_equal(system(command), 0);
+    char moved[128];
+    snprintf(moved, sizeof(moved), "%s.1", fixture->path);
+    remove(moved);
+    remove(fixture->path);
+    assert_int_equal(remove(fixture->folder), 0);
     free(fixture);
     return 0;
 }
@@ -77,8 +79,8 @@ static void assert_file(const char *path, const char *expected)
 static struct access_log *open_log(struct fixture *fixture, const char *path)
 {
     struct error error;
-    struct access_log *log = access_log_open(fixture->loop, fixture->rings, RINGS, path,
-                                             fixture->metrics, &error);
+    struct access_log *log =
+        access_log_open(fixture->loop, fixture->rings, RINGS, path, fixture->metrics, &error);
     assert_non_null(log);
     return log;
 }
@@ -167,9 +169,10 @@ static void a_blocked_pipe_loses_whole_lines_only(void **state)
     for (int round = 0; round < 2000; round++) {
         for (int i = 0; i < RINGS; i++) {
             char line[128];
-            snprintf(line, sizeof(line), "%d %06d %.*s\n", i, round, round % 91,
-                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                     "xxxxxxxxxxxx");
+            snprintf(
+                line, sizeof(line), "%d %06d %.*s\n", i, round, round % 91,
+                "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                "xxxxxxxxxxxx");
             put += ring_put(fixture->rings[i], text_from_string(line));
             ring_flush(fixture->rings[i]);
         }
@@ -209,7 +212,8 @@ static void a_blocked_pipe_loses_whole_lines_only(void **state)
     prometheus_format(fixture->metrics, &out);
     buffer_append_byte(&out, '\0');
     char expected[96];
-    snprintf(expected, sizeof(expected), "\nweft_access_log_dropped_lines_total %d\n", (int)dropped);
+    snprintf(expected, sizeof(expected), "\nweft_access_log_dropped_lines_total %d\n",
+             (int)dropped);
     assert_non_null(strstr(out.bytes, expected));
     buffer_fini(&out);
     access_log_close(log);
@@ -348,12 +352,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_lines_within_the_delay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lines_from_before_the_start_are_written, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_path_that_cannot_be_opened_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_path_that_cannot_be_opened_is_an_error, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(reopens_after_a_rename, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blocked_pipe_loses_whole_lines_only, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_reader_that_went_away_costs_lines_not_more, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(writes_to_standard_output_without_touching_its_flags, set_up,
+        cmocka_unit_test_setup_teardown(a_reader_that_went_away_costs_lines_not_more, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(writes_to_standard_output_without_touching_its_flags,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(workers_and_main_run_side_by_side, set_up, tear_down),
         cmocka_unit_test_setup_teardown(operator_lines_of_workers_are_pumped, set_up, tear_down),
     };

@@ -32,8 +32,7 @@ void admin_free(struct admin *admin)
     free(admin);
 }
 
-static const struct page_slot *find(const struct admin *admin, struct text path,
-                                    struct text method)
+static const struct page_slot *find(const struct admin *admin, struct text path, struct text method)
 {
     for (size_t i = 0; i < admin->pages.count; i++) {
         const struct page_slot *slot = &admin->pages.items[i];
@@ -72,8 +71,10 @@ static struct admin_answer refuse(struct buffer *out, uint16_t status, const cha
 static struct admin_answer refuse_change(struct admin *admin, struct buffer *out)
 {
     const char *path = admin->view.options.socket_path;
-    buffer_format(out, "this port is read-only; changes go over the unix socket: "
-                       "curl --unix-socket %s -X POST ...\n", path ? path : "PATH");
+    buffer_format(out,
+                  "this port is read-only; changes go over the unix socket: "
+                  "curl --unix-socket %s -X POST ...\n",
+                  path ? path : "PATH");
     return (struct admin_answer){ .status = 403, .content_type = TEXT_PLAIN };
 }
 

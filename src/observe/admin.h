@@ -1,6 +1,6 @@
 /* struct admin: the pages an operator looks at, without the sockets (admin_server.h has those). cli
- * registers pages of the other layers as `const struct page`, so that observe sees neither control nor
- * proxy. Main thread only.
+ * registers pages of the other layers as `const struct page`, so that observe sees neither control
+ * nor proxy. Main thread only.
  *
  * Three surfaces see different things:
  *   ADMIN_SOCKET   the unix socket (mode 0600): all pages, the only one that may change anything

@@ -12,16 +12,19 @@
 #define TEXT_HTML  "text/html; charset=utf-8"
 #define JSON       "application/json"
 
+static const char *html_escape(char byte)
+{
+    static const char *const escapes[128] = {
+        ['<'] = "&lt;", ['>'] = "&gt;", ['&'] = "&amp;", ['"'] = "&quot;"
+    };
+    return (unsigned char)byte < 128 ? escapes[(unsigned char)byte] : NULL;
+}
+
 static void put_html(struct buffer *out, const char *string)
 {
     for (; *string; string++) {
-        switch (*string) {
-        case '<': buffer_append(out, TEXT("&lt;")); break;
-        case '>': buffer_append(out, TEXT("&gt;")); break;
-        case '&': buffer_append(out, TEXT("&amp;")); break;
-        case '"': buffer_append(out, TEXT("&quot;")); break;
-        default: buffer_append_byte(out, *string);
-        }
+        const char *escape = html_escape(*string);
+        buffer_append(out, escape ? text_from_string(escape) : text_of(string, 1));
     }
 }
 
@@ -68,8 +71,7 @@ static uint16_t render_index(void *owner, const struct admin_request *request, s
     return 200;
 }
 
-static uint16_t render_metrics(void *owner, const struct admin_request *request,
-                               struct buffer *out)
+static uint16_t render_metrics(void *owner, const struct admin_request *request, struct buffer *out)
 {
     const struct admin_view *view = owner;
     prometheus_format(view->options.metrics, out);

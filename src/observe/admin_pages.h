@@ -1,4 +1,4 @@
-/* The pages every Weft process has. Registered by admin_new; the owner of each is the admin itself. */
+/* The pages every Weft process has. Registered by admin_new; each one's owner is the admin. */
 #pragma once
 
 #include "observe/admin.h"

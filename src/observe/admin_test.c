@@ -33,9 +33,12 @@ static int set_up(void **state)
         METRIC_COUNTER, "x_total", "X.", { NULL }, 0
     };
     metric_add(metric_take(metric_register(fixture.metrics, &requests), 0, NULL), 7);
-    struct admin_options options = { .metrics = fixture.metrics, .version = "1.2 <beta>",
-                                     .libraries = libraries, .socket_path = "/run/weft & co.sock",
-                                     .on_ready = on_ready, .owner = &fixture };
+    struct admin_options options = { .metrics = fixture.metrics,
+                                     .version = "1.2 <beta>",
+                                     .libraries = libraries,
+                                     .socket_path = "/run/weft & co.sock",
+                                     .on_ready = on_ready,
+                                     .owner = &fixture };
     fixture.admin = admin_new(&options);
     buffer_init(&fixture.body);
     *state = &fixture;
@@ -57,8 +60,9 @@ static struct admin_answer ask(struct fixture *fixture, enum admin_surface surfa
 {
     struct text rest = text_from_string(target), path;
     text_split(&rest, '?', &path);
-    struct admin_request request = { .surface = surface, .method = text_from_string(method),
-                                     .path = path, .query = rest };
+    struct admin_request request = {
+        .surface = surface, .method = text_from_string(method), .path = path, .query = rest
+    };
     buffer_clear(&fixture->body);
     struct admin_answer answer = admin_handle(fixture->admin, &request, &fixture->body);
     buffer_append_byte(&fixture->body, '\0');
@@ -93,8 +97,8 @@ static void each_surface_sees_its_pages(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const int expected[] = { cases[i].socket, cases[i].tcp, cases[i].metrics };
         for (int surface = ADMIN_SOCKET; surface <= ADMIN_METRICS; surface++) {
-            struct admin_answer answer = ask(*state, (enum admin_surface)surface, cases[i].method,
-                                             cases[i].target);
+            struct admin_answer answer =
+                ask(*state, (enum admin_surface)surface, cases[i].method, cases[i].target);
             assert_int_equal(answer.status, expected[surface]);
             assert_non_null(answer.content_type);
             assert_true((answer.allow != NULL) == (answer.status == 405));
@@ -113,8 +117,12 @@ static void only_the_socket_changes_the_level(void **state)
     assert_int_equal(ask(fixture, ADMIN_SOCKET, "POST", "/log?a=b&level=d%65bug").status, 200);
     assert_int_equal(log_level_now, LOG_DEBUG);
     assert_string_equal(fixture->body.bytes, "{\"level\":\"debug\",\"dropped_lines\":0}\n");
-    static const char *const bad[] = { "/log", "/log?level=", "/log?level=loud", "/log?level=%zz",
-                                       "/log?level=debugdebugdebugdebug", "/log?levels=info" };
+    static const char *const bad[] = { "/log",
+                                       "/log?level=",
+                                       "/log?level=loud",
+                                       "/log?level=%zz",
+                                       "/log?level=debugdebugdebugdebug",
+                                       "/log?levels=info" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(ask(fixture, ADMIN_SOCKET, "POST", bad[i]).status, 400);
         assert_int_equal(log_level_now, LOG_DEBUG);
@@ -135,10 +143,12 @@ static void built_in_pages_say_what_they_should(void **state)
 {
     struct fixture *fixture = *state;
     ask(fixture, ADMIN_TCP, "GET", "/metrics");
-    assert_string_equal(fixture->body.bytes, "# HELP x_total X.\n# TYPE x_total counter\nx_total 7\n");
+    assert_string_equal(fixture->body.bytes,
+                        "# HELP x_total X.\n# TYPE x_total counter\nx_total 7\n");
     ask(fixture, ADMIN_TCP, "GET", "/buildinfo");
     assert_non_null(strstr(fixture->body.bytes, "{\"version\":\"1.2 <beta>\",\"compiler\":"));
-    assert_non_null(strstr(fixture->body.bytes, "\"libraries\":[\"OpenSSL 3\",\"a \\\"b\\\"\"]}\n"));
+    assert_non_null(
+        strstr(fixture->body.bytes, "\"libraries\":[\"OpenSSL 3\",\"a \\\"b\\\"\"]}\n"));
     ask(fixture, ADMIN_TCP, "GET", "/memory");
     assert_non_null(strstr(fixture->body.bytes, "\"metric_series\":1,"));
     ask(fixture, ADMIN_TCP, "GET", "/");

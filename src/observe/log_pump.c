@@ -1,5 +1,5 @@
-/* The operator log of workers. A site's suppressed lines are told when its second is over: the timer
- * runs after lines came from a worker, and after a turn in which main itself suppressed some. */
+/* The operator log of workers. A site's suppressed lines are told when its second is over: the
+ * timer runs after lines came from a worker, and after a turn in which main suppressed some. */
 #include "observe/log_pump.h"
 
 #include "base/log.h"

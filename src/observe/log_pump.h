@@ -1,5 +1,5 @@
-/* struct log_pump: writes the workers' operator-log lines (base/log.h) as they come, and once a second
- * tells of suppressed ones while there is something to tell. Main thread only. */
+/* struct log_pump: writes the workers' operator-log lines (base/log.h) as they come, and once a
+ * second tells of suppressed ones while there is something to tell. Main thread only. */
 #pragma once
 
 #include "observe/ring_reader.h"

@@ -5,10 +5,10 @@
 #define NUMBER_MAX 24 /* digits, sign and fraction of any value */
 
 /* As OpenTelemetry's advice spells the bounds of metric_bounds_ns. */
-static const char *const bound_names[METRIC_BOUNDS + 1] = {
-    "0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5",
-    "0.75",  "1",    "2.5",   "5",    "7.5",   "10",  "+Inf"
-};
+static const char *const bound_names[METRIC_BOUNDS + 1] = { "0.005", "0.01", "0.025", "0.05",
+                                                            "0.075", "0.1",  "0.25",  "0.5",
+                                                            "0.75",  "1",    "2.5",   "5",
+                                                            "7.5",   "10",   "+Inf" };
 
 struct writer {
     struct buffer *out;
@@ -73,7 +73,8 @@ static void put_seconds(struct buffer *out, uint64_t ns)
 
 static void on_family(void *owner, const struct metric_definition *definition, unsigned labels)
 {
-    static const char *const kinds[] = { [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge",
+    static const char *const kinds[] = { [METRIC_COUNTER] = "counter",
+                                         [METRIC_GAUGE] = "gauge",
                                          [METRIC_HISTOGRAM] = "histogram",
                                          [METRIC_COUNTER_NS] = "counter" };
     struct buffer *out = ((struct writer *)owner)->out;

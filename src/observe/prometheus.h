@@ -1,5 +1,5 @@
-/* Prometheus text exposition, version 0.0.4, of everything in a registry. Families come in the order
- * of their names and series in the order of their label values, so two scrapes differ only in
+/* Prometheus text exposition, version 0.0.4, of everything in a registry. Families come in the
+ * order of their names and series in the order of their label values, so two scrapes differ only in
  * numbers. Durations are seconds. Main thread only. */
 #pragma once
 

@@ -56,9 +56,12 @@ void ring_reader_start(struct ring_reader *reader, struct loop *loop, struct rin
                        unsigned count, uint64_t delay_ms,
                        enum drained (*on_drain)(struct ring_reader *reader, unsigned index))
 {
-    *reader = (struct ring_reader){ .loop = loop, .rings = rings, .count = count,
-                                    .delay_ms = delay_ms, .on_drain = on_drain,
-                                    .letter = { .on_receive = on_receive } };
+    *reader = (struct ring_reader){ .loop = loop,
+                                     .rings = rings,
+                                     .count = count,
+                                     .delay_ms = delay_ms,
+                                     .on_drain = on_drain,
+                                     .letter = { .on_receive = on_receive } };
     timer_init(&reader->tick, on_tick);
     for (unsigned i = 0; i < count; i++) {
         ring_on_wake(rings[i], (struct ring_wake){ on_wake, reader });

@@ -1,7 +1,8 @@
-/* struct ring_reader: the main thread's end of the workers' rings. While records come it looks every
- * `delay_ms`, so that a busy worker pays nothing for waking; when a look finds nothing it sleeps, and
- * the next record of a worker (or a ring half full) wakes it through the loop's mailbox. Used by the
- * access log and by the operator log's pump. Embedded in its owner; main thread only. */
+/* struct ring_reader: the main thread's end of the workers' rings. While records come it looks
+ * every `delay_ms`, so that a busy worker pays nothing for waking; when a look finds nothing it
+ * sleeps, and the next record of a worker (or a ring half full) wakes it through the loop's
+ * mailbox. Used by the access log and by the operator log's pump. Embedded in its owner; main
+ * thread only. */
 #pragma once
 
 #include "base/ring.h"
@@ -37,5 +38,6 @@ void ring_reader_start(struct ring_reader *reader, struct loop *loop, struct rin
                        enum drained (*on_drain)(struct ring_reader *reader, unsigned index));
 /* Looks now; arranges for the next look. */
 void ring_reader_drain(struct ring_reader *reader);
-/* After the producers have ended and outside the loop's turns: a letter on its way is received first. */
+/* After the producers have ended and outside the loop's turns: a letter on its way is received
+ * first. */
 void ring_reader_stop(struct ring_reader *reader);
