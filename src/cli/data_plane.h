@@ -1,0 +1,49 @@
+/* The proxy half of a process: takes xDS in through an ADS client, compiles, binds listeners, feeds
+ * plans to the workers. Main thread. */
+#pragma once
+
+#include "base/metric.h"
+#include "cli/options.h"
+#include "cli/parent_link.h"
+#include "net/loop.h"
+#include "proxy/compile.h"
+#include "proxy/worker.h"
+#include "xds/ads_client.h"
+
+struct data_plane {
+    struct loop *loop;
+    const struct run_options *options;
+    struct parent_link *link;
+    struct compiler *compiler;
+    struct resolver *resolver;
+    struct ads_client *client;
+    struct plan *plan; /* current */
+    struct map sockets; /* listener name -> struct bound_listener */
+    struct proxy_metrics *proxy_metrics;
+    struct worker *workers[WORKERS_MAX];
+    unsigned worker_count;
+    struct timer rebind; /* tries again what could not be bound */
+    bool settled;        /* a first configuration is in force */
+    bool failing;        /* some listener could not be bound at the last try */
+    void *owner;
+    void (*on_settled)(void *owner); /* after each configuration that came in force */
+};
+
+struct data_plane_parts {
+    struct loop *loop;
+    const struct run_options *options;
+    struct parent_link *link;
+    struct metrics *metrics;
+    struct ring *const *access_rings; /* one a worker, or NULL */
+    unsigned workers;
+};
+
+bool data_plane_start(struct data_plane *plane, const struct data_plane_parts *parts,
+                      const struct ads_client_events *carrier, struct error *error);
+/* Begins answering health checks. False: the port cannot be bound. */
+bool data_plane_listen_health(struct data_plane *plane, struct error *error);
+void data_plane_set_ready(struct data_plane *plane, bool ready);
+/* See worker_post_drain. */
+void data_plane_drain(struct data_plane *plane, bool stop_accepting);
+uint32_t data_plane_connections(const struct data_plane *plane);
+void data_plane_stop(struct data_plane *plane);
