@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/buffer.h"
+#include "base/json_writer.h"
 #include "control/model.h"
 
 enum finding_severity { FINDING_ERROR, FINDING_WARNING };
@@ -51,8 +52,10 @@ void finding_add_object(struct finding_list *list, const struct object *object, 
 void finding_list_sort(struct finding_list *list);
 /* One line without its end; a warning says "warning: " before its text. */
 void finding_format(const struct finding *finding, struct buffer *out);
-/* {"severity":...,"class":...,"file":...,"line":...,"object":...,"path":...,"text":...} */
-void finding_format_json(const struct finding *finding, struct buffer *out);
-/* All, a line each; or a JSON array. */
+/* All, a line each. */
 void finding_list_format(const struct finding_list *list, struct buffer *out);
-void finding_list_format_json(const struct finding_list *list, struct buffer *out);
+/* {"severity":...,"class":...,"file":...,"line":...,"object":...,"path":...,"text":...}; what is not
+ * known is left out. */
+void finding_write_json(const struct finding *finding, struct json_writer *writer);
+/* An array of them. */
+void finding_list_write_json(const struct finding_list *list, struct json_writer *writer);

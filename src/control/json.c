@@ -342,24 +342,6 @@ bool json_read(struct text bytes, struct document_handler *handler)
     return good;
 }
 
-static void format_string(struct text t, struct buffer *out)
-{
-    buffer_append_byte(out, '"');
-    for (size_t i = 0; i < t.size; i++) {
-        unsigned char c = (unsigned char)t.at[i];
-        if (c == '"' || c == '\\') {
-            buffer_append_byte(out, '\\');
-            buffer_append_byte(out, (char)c);
-        } else if (c < 0x20 || c == 0x7F) {
-            buffer_format(out, "\\u%04x", c);
-        } else {
-            buffer_append_byte(out, (char)c);
-        }
-    }
-    buffer_append_byte(out, '"');
-}
-
-/* JSON knows neither 0777 nor .inf nor 1_000: what it cannot say as a number goes as text. */
 static bool is_json_number(struct text t)
 {
     struct json_reader reader = { .start_of_line = t.at, .at = t.at, .end = t.at + t.size };
@@ -367,47 +349,40 @@ static bool is_json_number(struct text t)
     return skip_number(&reader, &kind) == NULL && reader.at == reader.end;
 }
 
-void node_format_json(const struct node *node, struct buffer *out)
+void node_write_json(const struct node *node, struct json_writer *writer)
 {
     switch ((enum node_kind)node->kind) {
     case NODE_MAP:
-        buffer_append_byte(out, '{');
+        json_object_open(writer);
         for (size_t i = 0; i < node->map.count; i++) {
-            if (i > 0) {
-                buffer_append_byte(out, ',');
-            }
-            format_string(node->map.entries[i].key.text, out);
-            buffer_append_byte(out, ':');
-            node_format_json(&node->map.entries[i].value, out);
+            json_key(writer, node->map.entries[i].key.text);
+            node_write_json(&node->map.entries[i].value, writer);
         }
-        buffer_append_byte(out, '}');
+        json_object_close(writer);
         return;
     case NODE_LIST:
-        buffer_append_byte(out, '[');
+        json_array_open(writer);
         for (size_t i = 0; i < node->list.count; i++) {
-            if (i > 0) {
-                buffer_append_byte(out, ',');
-            }
-            node_format_json(&node->list.items[i], out);
+            node_write_json(&node->list.items[i], writer);
         }
-        buffer_append_byte(out, ']');
+        json_array_close(writer);
         return;
     case NODE_NULL:
-        buffer_append(out, TEXT("null"));
+        json_null(writer);
         return;
     case NODE_BOOL:
-        buffer_append(out, node_bool(node) ? TEXT("true") : TEXT("false"));
+        json_bool(writer, node_bool(node));
         return;
     case NODE_INT:
     case NODE_FLOAT:
         if (is_json_number(node->text)) {
-            buffer_append(out, node->text);
+            json_raw(writer, node->text);
             return;
         }
-        format_string(node->text, out);
+        json_text(writer, node->text);
         return;
     case NODE_STRING:
-        format_string(node->text, out);
+        json_text(writer, node->text);
         return;
     }
 }

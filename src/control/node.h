@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/buffer.h"
+#include "base/json_writer.h"
 
 #define DOCUMENT_FILE_MAX        (16u << 20)
 #define DOCUMENT_DEPTH_MAX       64
@@ -77,8 +78,8 @@ struct node node_copy(struct arena *arena, const struct node *node);
 /* Appends an unambiguous form of the tree for hashing: without places, or with lines relative to
  * base_line where that is not 0. Maps keep their order. */
 void node_flatten(const struct node *node, uint32_t base_line, struct buffer *out);
-/* Appends JSON. Numbers and booleans are normalised only where JSON has no such form. */
-void node_format_json(const struct node *node, struct buffer *out);
+/* Writes the tree as JSON. A number JSON cannot say (0777, .inf, 1_000) goes as text. */
+void node_write_json(const struct node *node, struct json_writer *writer);
 
 /* ---- for the readers --------------------------------------------------------------------------- */
 

@@ -35,7 +35,8 @@ struct object_list {
 struct store *store_new(void);
 void store_free(struct store *store);
 
-/* A file's new content takes the place of its old. The store takes over the intake. `rank` orders
+/* A file's new content takes the place of its old. The store takes over the intake. Putting frees what
+ * the file's findings and invalid policies were views of, so put and commit in one go. `rank` orders
  * files: where two hold the same object, the lower rank, then the lower file name, wins. A failed
  * intake leaves the file's objects as they were and replaces its findings only. */
 void store_put(struct store *store, uint32_t rank, struct intake *intake);
@@ -58,7 +59,7 @@ struct object_list store_objects(const struct store *store, enum object_kind kin
 struct object_list store_objects_in(const struct store *store, enum object_kind kind,
                                     struct text name_space);
 /* weft.dev objects that could not be read and have no older version: their targets must answer 500
- * policy_invalid (decisions 9). By file and line; valid until the next commit. */
+ * policy_invalid (decisions 9). By file and line; valid until the next put or removal. */
 struct invalid_policy_list store_invalid_policies(const struct store *store);
 /* Appends all findings about what was put, sorted: of readers, schema, rules, and duplicates. */
 void store_findings(const struct store *store, struct finding_list *out);
