@@ -40,6 +40,7 @@ void arena_reset(struct arena *arena)
 static void add_chunk(struct arena *arena, size_t least)
 {
     size_t size = arena->chunk_size ? arena->chunk_size : FIRST_CHUNK;
+    ensure(least <= SIZE_MAX / 4);
     if (size < least) {
         size = least;
     }
@@ -56,6 +57,7 @@ static void add_chunk(struct arena *arena, size_t least)
 void *arena_alloc(struct arena *arena, size_t size)
 {
     size_t gap = (size_t)(-(uintptr_t)arena->next & 15);
+    ensure(size <= SIZE_MAX / 4);
     if (arena->next == NULL || (size_t)(arena->end - arena->next) < gap + size) {
         add_chunk(arena, size + 16);
         gap = (size_t)(-(uintptr_t)arena->next & 15);

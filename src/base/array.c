@@ -3,6 +3,7 @@
 
 #include "base/ensure.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ void *array_grow(void *items, size_t count, size_t *capacity, size_t size)
 {
     if (count == *capacity) {
         *capacity = count ? count * 2 : 4;
+        ensure(*capacity <= SIZE_MAX / size);
         items = realloc(items, *capacity * size);
         ensure(items != NULL);
     }

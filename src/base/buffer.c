@@ -26,8 +26,8 @@ void buffer_clear(struct buffer *buffer)
 char *buffer_reserve(struct buffer *buffer, size_t more)
 {
     size_t needed = buffer->size + more;
-    ensure(needed >= more);
-    if (needed > buffer->capacity) {
+    ensure(needed >= more && needed <= SIZE_MAX / 2);
+    if (buffer->bytes == NULL || needed > buffer->capacity) {
         size_t capacity = buffer->capacity ? buffer->capacity : 256;
         while (capacity < needed) {
             capacity *= 2;
@@ -74,6 +74,9 @@ void buffer_format(struct buffer *buffer, const char *format, ...)
 void buffer_consume(struct buffer *buffer, size_t size)
 {
     ensure(size <= buffer->size);
+    if (size == 0) {
+        return; /* an empty buffer has no bytes to move */
+    }
     memmove(buffer->bytes, buffer->bytes + size, buffer->size - size);
     buffer->size -= size;
 }

@@ -50,6 +50,27 @@ void clock_real(void)
     faked = false;
 }
 
+/* 0000-01-01 and 9999-12-31: what four digits of a year can say. */
+#define FIRST_SECOND (-62167219200)
+#define LAST_SECOND  253402300799
+
+/* Splits into date, time and milliseconds; rounds down, before 1970 as well. */
+static struct tm date_of(int64_t wall_us, int *out_milliseconds)
+{
+    int64_t fraction_us = wall_us % 1000000;
+    time_t seconds = (time_t)(wall_us / 1000000);
+    if (fraction_us < 0) {
+        fraction_us += 1000000;
+        seconds--;
+    }
+    seconds = seconds < FIRST_SECOND ? FIRST_SECOND : seconds;
+    seconds = seconds > LAST_SECOND ? LAST_SECOND : seconds;
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    *out_milliseconds = (int)(fraction_us / 1000);
+    return tm;
+}
+
 static void put_digits(char *at, int width, int value)
 {
     for (int i = width - 1; i >= 0; i--) {
@@ -60,9 +81,8 @@ static void put_digits(char *at, int width, int value)
 
 void clock_format_rfc3339(int64_t wall_us, char out[CLOCK_RFC3339_SIZE])
 {
-    time_t seconds = (time_t)(wall_us / 1000000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
+    int milliseconds;
+    struct tm tm = date_of(wall_us, &milliseconds);
     memcpy(out, "0000-00-00T00:00:00.000Z", CLOCK_RFC3339_SIZE);
     put_digits(out, 4, tm.tm_year + 1900);
     put_digits(out + 5, 2, tm.tm_mon + 1);
@@ -70,16 +90,15 @@ void clock_format_rfc3339(int64_t wall_us, char out[CLOCK_RFC3339_SIZE])
     put_digits(out + 11, 2, tm.tm_hour);
     put_digits(out + 14, 2, tm.tm_min);
     put_digits(out + 17, 2, tm.tm_sec);
-    put_digits(out + 20, 3, (int)(wall_us % 1000000 / 1000));
+    put_digits(out + 20, 3, milliseconds);
 }
 
 void clock_format_imf(int64_t wall_us, char out[CLOCK_IMF_SIZE])
 {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    time_t seconds = (time_t)(wall_us / 1000000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
+    int milliseconds;
+    struct tm tm = date_of(wall_us, &milliseconds);
     memcpy(out, "Sun, 00 Jan 0000 00:00:00 GMT", CLOCK_IMF_SIZE);
     memcpy(out, days + tm.tm_wday * 3, 3);
     put_digits(out + 5, 2, tm.tm_mday);
@@ -149,8 +168,8 @@ bool clock_parse_rfc3339(struct text t, int64_t *out_wall_us)
 {
     struct tm tm = { 0 };
     int64_t fraction_us, zone_s;
-    if (!take_digits(&t, 4, &tm.tm_year) || !take_byte(&t, '-') || !take_digits(&t, 2, &tm.tm_mon) ||
-        !take_byte(&t, '-') || !take_digits(&t, 2, &tm.tm_mday) ||
+    if (!take_digits(&t, 4, &tm.tm_year) || !take_byte(&t, '-') ||
+        !take_digits(&t, 2, &tm.tm_mon) || !take_byte(&t, '-') || !take_digits(&t, 2, &tm.tm_mday) ||
         !(take_byte(&t, 'T') || take_byte(&t, 't')) || !take_digits(&t, 2, &tm.tm_hour) ||
         !take_byte(&t, ':') || !take_digits(&t, 2, &tm.tm_min) || !take_byte(&t, ':') ||
         !take_digits(&t, 2, &tm.tm_sec) || !take_fraction(&t, &fraction_us) ||
@@ -161,8 +180,15 @@ bool clock_parse_rfc3339(struct text t, int64_t *out_wall_us)
         tm.tm_min > 59 || tm.tm_sec > 60) {
         return false;
     }
+    int day = tm.tm_mday;
+    int second = tm.tm_sec;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    *out_wall_us = ((int64_t)timegm(&tm) - zone_s) * 1000000 + fraction_us;
+    tm.tm_sec = 0;
+    int64_t minute_s = (int64_t)timegm(&tm);
+    if (tm.tm_mday != day) {
+        return false; /* no such day in this month: timegm moved on to the next */
+    }
+    *out_wall_us = (minute_s + second - zone_s) * 1000000 + fraction_us;
     return true;
 }

@@ -24,6 +24,7 @@ struct slab_block {
 
 void slab_init(struct slab *slab, size_t object_size, size_t limit)
 {
+    ensure(object_size > 0);
     *slab = (struct slab){ .object_size = (object_size + 15) & ~(size_t)15, .limit = limit };
     slab->block_size = SMALL_BLOCK;
     while (slab->block_size < HEADER_SIZE + slab->object_size * OBJECTS_PER_BLOCK) {

@@ -57,6 +57,9 @@ size_t text_find(struct text t, struct text needle)
 
 struct text text_from(struct text t, size_t from)
 {
+    if (t.size == 0) {
+        return t; /* whose `at` may be NULL */
+    }
     if (from >= t.size) {
         return text_of(t.at + t.size, 0);
     }
@@ -92,7 +95,8 @@ bool text_split(struct text *rest, char separator, struct text *out_part)
     }
     size_t end = text_find_byte(*rest, separator);
     *out_part = text_first(*rest, end);
-    *rest = end == rest->size ? text_of(NULL, 0) : text_of(rest->at + end + 1, rest->size - end - 1);
+    bool last = end == rest->size;
+    *rest = last ? text_of(NULL, 0) : text_of(rest->at + end + 1, rest->size - end - 1);
     return true;
 }
 
