@@ -169,9 +169,10 @@ bool clock_parse_rfc3339(struct text t, int64_t *out_wall_us)
     struct tm tm = { 0 };
     int64_t fraction_us, zone_s;
     if (!take_digits(&t, 4, &tm.tm_year) || !take_byte(&t, '-') ||
-        !take_digits(&t, 2, &tm.tm_mon) || !take_byte(&t, '-') || !take_digits(&t, 2, &tm.tm_mday) ||
-        !(take_byte(&t, 'T') || take_byte(&t, 't')) || !take_digits(&t, 2, &tm.tm_hour) ||
-        !take_byte(&t, ':') || !take_digits(&t, 2, &tm.tm_min) || !take_byte(&t, ':') ||
+        !take_digits(&t, 2, &tm.tm_mon) || !take_byte(&t, '-') ||
+        !take_digits(&t, 2, &tm.tm_mday) || !(take_byte(&t, 'T') || take_byte(&t, 't')) ||
+        !take_digits(&t, 2, &tm.tm_hour) || !take_byte(&t, ':') ||
+        !take_digits(&t, 2, &tm.tm_min) || !take_byte(&t, ':') ||
         !take_digits(&t, 2, &tm.tm_sec) || !take_fraction(&t, &fraction_us) ||
         !take_zone(&t, &zone_s) || t.size > 0) {
         return false;
