@@ -10,7 +10,8 @@
 struct ads_pipe;
 
 struct ads_pipe *ads_pipe_new(struct loop *loop, struct ads_server *server);
-/* Closes the stream; the server must still be there. The client may be gone. */
+/* Closes the stream; the server and the loop must still be there, the client may be gone. A letter may
+ * be on its way to the loop, which frees it in its next turn. */
 void ads_pipe_free(struct ads_pipe *pipe);
 /* ads_client_events.send for a client whose events.owner is not the pipe: call this from there. */
 void ads_pipe_send(struct ads_pipe *pipe, struct text request);

@@ -14,7 +14,8 @@
 
 #include <stdint.h>
 
-#define ADS_REQUEST_BYTES_MAX (4u * 1024 * 1024) /* one request */
+#define ADS_REQUEST_BYTES_MAX (32u * 1024 * 1024) /* one request; carriers may allow less */
+#define ADS_RESOURCE_BYTES_MAX (128u * 1024 * 1024)
 #define ADS_NAMES_MAX         200000u            /* names one stream may ask for, by type */
 #define ADS_TYPES_MAX         32u                /* types one stream may ask for */
 
@@ -40,8 +41,8 @@ struct ads_server *ads_server_new(const struct ads_server_events *events);
 /* All streams must have been closed. */
 void ads_server_free(struct ads_server *server);
 
-/* The next state, in force with ads_server_commit. Bytes are copied; the version is hash_stable of
- * them, so setting equal bytes changes nothing. */
+/* The next state, in force with ads_server_commit. Names are UTF-8. Bytes are copied, at most
+ * ADS_RESOURCE_BYTES_MAX; the version is hash_stable of them, so setting equal bytes changes nothing. */
 void ads_server_set(struct ads_server *server, struct text type_url, struct text name,
                     struct text bytes);
 void ads_server_remove(struct ads_server *server, struct text type_url, struct text name);
@@ -59,10 +60,10 @@ void ads_server_each(const struct ads_server *server, void *owner,
                      void (*on_resource)(void *owner, const struct ads_snapshot_resource *resource));
 
 enum ads_state {
-    ADS_UNKNOWN,  /* no stream has been sent this version */
-    ADS_PENDING,  /* sent to at least one stream that has not answered */
-    ADS_ACKED,    /* every stream that was sent it has it in force, and there is one */
-    ADS_NACKED    /* at least one stream refused it */
+    ADS_UNKNOWN, /* no stream asked for it */
+    ADS_PENDING, /* at least one stream that asked has not answered yet */
+    ADS_ACKED,   /* every stream that asked has it in force, and there is one */
+    ADS_NACKED   /* at least one stream refused it */
 };
 /* Over all open streams, for the committed version. */
 enum ads_state ads_server_state(const struct ads_server *server, struct text type_url,

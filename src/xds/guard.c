@@ -287,7 +287,9 @@ bool guard_check(const ProtobufCMessageDescriptor *descriptor, struct text bytes
 {
     struct guard guard = { .error = error, .any = any };
     struct frame root = frame_of(NULL, descriptor, bytes);
-    if (bytes.size > GUARD_BYTES_MAX)
+    if (any == GUARD_INTO_ANY && bytes.size > GUARD_BYTES_MAX)
         return fail(&guard, &root, "larger than 32 MiB");
+    if (bytes.size > GUARD_ENVELOPE_MAX)
+        return fail(&guard, &root, "larger than 256 MiB");
     return check_message(&guard, &root);
 }

@@ -10,6 +10,7 @@
 
 #define GUARD_DEPTH_MAX   64                  /* messages inside messages, Any values included */
 #define GUARD_BYTES_MAX   (32u * 1024 * 1024) /* of one message on the wire */
+#define GUARD_ENVELOPE_MAX (256u * 1024 * 1024) /* of an envelope, whose parts are guarded again */
 #define GUARD_DECODED_MAX (512u * 1024 * 1024) /* estimate of the decoded tree */
 
 enum guard_any {
