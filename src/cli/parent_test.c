@@ -136,6 +136,7 @@ static void on_fake_drain(struct parent_link *link)
     struct fake *fake = link->owner;
     parent_link_draining(link);
     if (!has_file(fake->folder, "stuck")) {
+        parent_link_drop(link, TEXT("main")); /* as listeners do; a successor's stay open */
         loop_stop(fake->loop);
     }
 }
@@ -611,6 +612,19 @@ static void an_upgrade_that_is_never_ready_changes_nothing(void **state)
     failed_upgrade(*state, "#!/bin/sh\nexec sleep 60\n", "not ready within 700 ms");
 }
 
+static void sockets_of_a_new_binary_that_fails_are_closed(void **state)
+{
+    struct bench *bench = *state;
+    start_ready(bench);
+    write_file(bench->folder, "second", "", false);
+    write_file(bench->folder, "never_ready", "", false);
+    kill(bench->parent, SIGUSR2);
+    assert_true(log_has(bench, "goes on"));
+    assert_true(file_size(bench, "other") > 0);
+    assert_int_equal(connect_to(bench, "other"), -1);
+    assert_true(ask(bench, "p", NULL) > 0);
+}
+
 static void open_notify(struct bench *bench)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -702,6 +716,7 @@ int main(int argc, char **argv)
         CASE(an_upgrade_to_garbage_changes_nothing),
         CASE(an_upgrade_that_exits_changes_nothing),
         CASE(an_upgrade_that_is_never_ready_changes_nothing),
+        CASE(sockets_of_a_new_binary_that_fails_are_closed),
         CASE(systemd_hears_ready_reloading_and_stopping),
         cmocka_unit_test(without_a_parent_everything_is_a_no_op),
         cmocka_unit_test(a_foreign_variable_is_an_error),
