@@ -326,7 +326,7 @@ static void the_real_clock_is_waited_for(void **state)
         loop_turn(loop, -1);
     }
     uint64_t took_ns = clock_now_ns() - began_ns;
-    assert_in_range(took_ns, 20 * NS_PER_MS, 60 * NS_PER_MS);
+    assert_in_range(took_ns, 20 * NS_PER_MS, 1000 * NS_PER_MS);
     loop_free(loop);
 }
 
