@@ -304,9 +304,10 @@ static const struct script scripts[] = {
           "> ok CDS a\n> ok CDS b\n" },
     { "a foreign client gets endpoints again after its cluster",
       "foreign\nset CDS a \nset EDS a 1\ncommit\nopen\nask CDS\n" NODE "> CDS a=\nask EDS +a\n> EDS a=1\n"
-      "set CDS a \n" "set CDS a \x1a\x03\x12\x01x\nset EDS x 1\ncommit\n> CDS a=\x1a\x03\x12\x01x\n"
-      "ask EDS +x\n> EDS x=1\nset CDS a \x1a\x03\x12\x01x\x0a\x01n\ncommit\n"
-      "> CDS a=\x1a\x03\x12\x01x\x0a\x01n\n" "> EDS x=1\n" },
+      "set CDS a \xe2\x01\x01n\ncommit\n> CDS a=\xe2\x01\x01n\n> EDS a=1\n"
+      "set CDS a \x1a\x03\x12\x01x\nset EDS x 1\ncommit\n> CDS a=\x1a\x03\x12\x01x\n"
+      "ask EDS +x\n> EDS x=1\nset CDS a \x1a\x03\x12\x01x\xe2\x01\x01n\ncommit\n"
+      "> CDS a=\x1a\x03\x12\x01x\xe2\x01\x01n\n> EDS x=1\n" },
     { "no more than eight open responses of a type",
       "set CDS a 0\ncommit\nopen\nask CDS\n" NODE "> CDS a=0\nset CDS a 1\ncommit\n> CDS a=1\n"
       "set CDS a 2\ncommit\n> CDS a=2\nset CDS a 3\ncommit\n> CDS a=3\nset CDS a 4\ncommit\n> CDS a=4\n"
