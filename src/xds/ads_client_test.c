@@ -119,7 +119,8 @@ static void add_resource(struct world *world,
     struct text bytes = text_from(word, name_size + 1);
     Envoy__Service__Discovery__V3__Resource *resource = compose_new(&world->arena, RESOURCE);
     resource->name = compose_string(&world->arena, text_first(word, name_size));
-    struct text version = arena_format(&world->arena, "v%.*s", TEXT_ARG(bytes));
+    struct text shown = text_is_utf8(bytes) ? bytes : TEXT("?");
+    struct text version = arena_format(&world->arena, "v%.*s", TEXT_ARG(shown));
     resource->version = compose_string(&world->arena, version);
     if (kind != '!') {
         resource->resource = compose_new(&world->arena, ANY);
