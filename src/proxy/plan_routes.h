@@ -109,8 +109,9 @@ struct trie_node {
 struct virtual_host {
     _Atomic uint32_t references;
     struct arena arena;
+    uint64_t hash[2]; /* of its bytes and of what the RouteConfiguration says around it */
     struct text name;
-    struct text *domains; /* folded */
+    struct text *domains;
     uint32_t domain_count;
     bool inherits;
     bool guards_paths;       /* has a route for something else than every path */
