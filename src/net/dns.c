@@ -336,7 +336,6 @@ static void hand_over(struct query *query)
         .ttl_s = query->ttl_s,
         .failure = query->failure,
     };
-    list_remove(&query->link);
     dns->outstanding--;
     if (query->on_answer) {
         query->on_answer(query->owner, &answer);
@@ -345,17 +344,28 @@ static void hand_over(struct query *query)
     free(query);
 }
 
+/* The query answered first, no longer in the list; NULL: none. */
+static struct query *take_answered(struct dns *dns)
+{
+    struct list *link = dns->answered.next;
+    if (link == &dns->answered) {
+        return NULL;
+    }
+    /* The analyzer loses track of the links: what was freed had been taken out here before.
+     * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+    list_remove(link);
+    return list_owner(link, struct query, link);
+}
+
 static void on_hand_out(struct timer *timer)
 {
     struct dns *dns = list_owner(timer, struct dns, hand_out);
     /* What is answered meanwhile waits, lest a name that fails at once and is asked again at once
      * keeps the loop here. */
-    struct list *last = dns->answered.prev;
-    bool more = !list_is_empty(&dns->answered);
-    while (more) {
-        struct list *link = dns->answered.next;
-        more = link != last;
-        hand_over(list_owner(link, struct query, link));
+    size_t most = dns->outstanding;
+    struct query *query;
+    while (most-- > 0 && (query = take_answered(dns)) != NULL) {
+        hand_over(query);
     }
     if (!list_is_empty(&dns->answered)) {
         timer_start(dns->loop, &dns->hand_out, 0);
@@ -396,8 +406,7 @@ void dns_free(struct dns *dns)
     ares_channel channel = dns->channel;
     dns->channel = NULL;
     ares_destroy(channel);
-    while (!list_is_empty(&dns->answered)) {
-        struct query *query = list_owner(dns->answered.next, struct query, link);
+    for (struct query *query; (query = take_answered(dns)) != NULL;) {
         query->failure = "cancelled";
         query->count = 0;
         hand_over(query);
