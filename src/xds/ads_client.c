@@ -7,24 +7,15 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "envoy/service/discovery/v3/discovery.pb-c.h"
-#include "google/rpc/status.pb-c.h"
+#include "xds/ads_answer.h"
 #include "xds/compose.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST        (&envoy__service__discovery__v3__delta_discovery_request__descriptor)
-#define RESPONSE       (&envoy__service__discovery__v3__delta_discovery_response__descriptor)
-#define NODE           (&envoy__config__core__v3__node__descriptor)
-#define STATUS         (&google__rpc__status__descriptor)
-#define RESOURCE_ERROR (&envoy__service__discovery__v3__resource_error__descriptor)
-#define RESOURCE_NAME  (&envoy__service__discovery__v3__resource_name__descriptor)
-#define VERSIONS                                                                                   \
-    (&envoy__service__discovery__v3__delta_discovery_request__initial_resource_versions_entry__descriptor)
-
-#define INVALID_ARGUMENT   3    /* google.rpc.Code */
-#define REASONS_TOLD_MAX   100  /* of one response; every name is told */
-#define SUMMARY_BYTES_MAX  4096
+#define REQUEST  (&envoy__service__discovery__v3__delta_discovery_request__descriptor)
+#define RESPONSE (&envoy__service__discovery__v3__delta_discovery_response__descriptor)
+#define NODE     (&envoy__config__core__v3__node__descriptor)
 
 /* One resource name the client has or wants. */
 struct client_entry {
@@ -43,20 +34,6 @@ struct client_type {
     struct map entries; /* name -> struct client_entry */
 };
 
-struct refusal {
-    struct text name;
-    char *reason;
-};
-
-/* A response whose answer is still due. */
-struct client_response {
-    struct list link;
-    struct client_type *type;
-    struct text nonce;
-    uint64_t batch;
-    ARRAY_OF(struct refusal) refusals;
-};
-
 #define TYPES_MAX 8
 
 struct ads_client {
@@ -65,11 +42,11 @@ struct ads_client {
     struct text cluster;
     struct client_type types[TYPES_MAX];
     size_t type_count;
-    struct list responses; /* oldest first */
-    uint64_t batch;        /* counts on_idle; responses that come now belong to batch + 1 */
+    struct list answers; /* oldest first */
+    uint64_t batch;      /* counts on_idle; responses that come now belong to batch + 1 */
     bool connected;
     bool node_sent;
-    bool news;             /* since the last on_idle */
+    bool news; /* since the last on_idle */
 };
 
 static struct text keep(struct text t)
@@ -138,7 +115,7 @@ struct ads_client *ads_client_new(const struct ads_client_node *node,
     client->events = *events;
     client->id = keep(node->id);
     client->cluster = keep(node->cluster);
-    list_init(&client->responses);
+    list_init(&client->answers);
     type_add(client, TYPE_CLUSTER, true);
     type_add(client, TYPE_ENDPOINTS, false);
     type_add(client, TYPE_LISTENER, true);
@@ -146,29 +123,17 @@ struct ads_client *ads_client_new(const struct ads_client_node *node,
     return client;
 }
 
-static void response_free(struct client_response *response)
+static void forget_answers(struct ads_client *client)
 {
-    list_remove(&response->link);
-    for (size_t i = 0; i < response->refusals.count; i++) {
-        drop(&response->refusals.items[i].name);
-        free(response->refusals.items[i].reason);
-    }
-    array_free(&response->refusals);
-    drop(&response->nonce);
-    free(response);
-}
-
-static void forget_responses(struct ads_client *client)
-{
-    while (!list_is_empty(&client->responses))
-        response_free(list_owner(client->responses.next, struct client_response, link));
+    while (!list_is_empty(&client->answers))
+        ads_answer_free(list_owner(client->answers.next, struct ads_answer, link));
 }
 
 void ads_client_free(struct ads_client *client)
 {
     if (!client)
         return;
-    forget_responses(client);
+    forget_answers(client);
     for (size_t i = 0; i < client->type_count; i++) {
         const struct map_entry *at;
         size_t cursor = 0;
@@ -208,6 +173,13 @@ static void request_send(struct ads_client *client,
     buffer_fini(&packed);
 }
 
+/* The type of a name's version in a request (its name is longer than a line). */
+static const ProtobufCMessageDescriptor *version_entry(void)
+{
+    return protobuf_c_message_descriptor_get_field_by_name(REQUEST, "initial_resource_versions")
+        ->descriptor;
+}
+
 /* The first request of a type on a stream: all wanted names, and the versions in force. */
 static void subscribe_anew(struct ads_client *client, struct client_type *type)
 {
@@ -226,7 +198,7 @@ static void subscribe_anew(struct ads_client *client, struct client_type *type)
         }
         if (entry->version.size > 0)
             COMPOSE_ADD(&arena, request, initial_resource_versions,
-                        compose_entry(&arena, VERSIONS, entry->name,
+                        compose_entry(&arena, version_entry(), entry->name,
                                       compose_string(&arena, entry->version)));
     }
     if (type->wildcard || request->n_resource_names_subscribe > 0)
@@ -247,8 +219,8 @@ void ads_client_connect(struct ads_client *client)
 void ads_client_disconnect(struct ads_client *client)
 {
     client->connected = false;
-    for (struct list *at = client->responses.next; at != &client->responses; at = at->next)
-        drop(&list_owner(at, struct client_response, link)->nonce);
+    for (struct list *at = client->answers.next; at != &client->answers; at = at->next)
+        ads_answer_orphan(list_owner(at, struct ads_answer, link));
 }
 
 void ads_resource_refuse(struct ads_resource *resource, const struct error *error)
@@ -256,14 +228,6 @@ void ads_resource_refuse(struct ads_resource *resource, const struct error *erro
     free(resource->refusal);
     resource->refusal = strdup(error->text);
     ensure(resource->refusal != NULL);
-}
-
-static void response_refuse(struct client_response *response, struct text name, const char *reason)
-{
-    struct refusal *refusal = array_add(&response->refusals);
-    refusal->name = keep(name);
-    refusal->reason = strdup(reason);
-    ensure(refusal->reason != NULL);
 }
 
 /* Why a resource of a response cannot even be handed on; NULL where it can. */
@@ -301,7 +265,7 @@ struct delivery {
     ARRAY_OF(struct text) removed;
 };
 
-static void collect_resources(struct client_response *pending,
+static void collect_resources(struct ads_answer *pending,
                               const Envoy__Service__Discovery__V3__DeltaDiscoveryResponse *response,
                               const struct map *names, struct delivery *delivery)
 {
@@ -317,7 +281,7 @@ static void collect_resources(struct client_response *pending,
         }
         const char *flaw = flaw_of(resource, response->type_url, names);
         if (flaw)
-            response_refuse(pending, name, flaw);
+            ads_answer_refuse(pending, name, flaw);
         if (flaw && entry)
             entry->answered = true;
         if (flaw || (!type->wildcard && !entry))
@@ -340,12 +304,12 @@ static void collect_removed(struct client_type *type,
     }
 }
 
-static void take_resource(struct ads_client *client, struct client_response *pending,
+static void take_resource(struct ads_client *client, struct ads_answer *pending,
                           const struct ads_resource *resource)
 {
     struct client_entry *entry = map_find(&pending->type->entries, resource->name);
     if (resource->refusal)
-        response_refuse(pending, resource->name, resource->refusal);
+        ads_answer_refuse(pending, resource->name, resource->refusal);
     if (!entry && !pending->type->wildcard)
         return; /* no longer wanted since it was handed over */
     if (!entry)
@@ -372,7 +336,7 @@ static void take_removed(struct client_type *type, struct text name)
     entry->answered = true;
 }
 
-static void deliver(struct ads_client *client, struct client_response *pending,
+static void deliver(struct ads_client *client, struct ads_answer *pending,
                     struct delivery *delivery)
 {
     if (delivery->resources.count + delivery->removed.count > 0)
@@ -395,12 +359,9 @@ static bool take_response(struct ads_client *client,
     if (!type)
         return error_set(error, "a response of type \"%.200s\", which was not asked for",
                          response->type_url);
-    struct client_response *pending = calloc(1, sizeof(*pending));
-    ensure(pending != NULL);
-    pending->type = type;
-    pending->nonce = keep(text_from_string(response->nonce));
-    pending->batch = client->batch + 1;
-    list_add_last(&client->responses, &pending->link);
+    struct ads_answer *pending =
+        ads_answer_new(type, text_from_string(response->nonce), client->batch + 1);
+    list_add_last(&client->answers, &pending->link);
     client->news = true;
     struct map names;
     struct delivery delivery = { 0 };
@@ -436,8 +397,8 @@ void ads_client_idle(struct ads_client *client)
     client->events.on_idle(client->events.owner);
 }
 
-/* Asks for what is newly wanted and gives up what no longer is, in a request of its own: a nonce on it
- * would make servers drop it when the nonce is stale. */
+/* Asks for what is newly wanted and gives up what no longer is, in a request of its own: a nonce on
+ * it would make servers drop it when the nonce is stale. */
 static void want_changes(struct ads_client *client, struct client_type *type)
 {
     struct arena arena;
@@ -502,74 +463,24 @@ void ads_client_refuse(struct ads_client *client, struct text type_url, struct t
     if (!entry || !entry->received.at)
         return;
     drop(&entry->received);
-    for (struct list *at = client->responses.prev; at != &client->responses; at = at->prev) {
-        struct client_response *response = list_owner(at, struct client_response, link);
+    for (struct list *at = client->answers.prev; at != &client->answers; at = at->prev) {
+        struct ads_answer *response = list_owner(at, struct ads_answer, link);
         if (response->type == type && response->batch == entry->batch) {
-            response_refuse(response, name, error->text);
+            ads_answer_refuse(response, name, error->text);
             return;
         }
     }
 }
 
-/* "name: reason; name: reason", cut at a limit. */
-static char *summarize(const struct client_response *response, struct arena *arena)
+static void answer(struct ads_client *client, const struct ads_answer *due)
 {
-    struct buffer summary;
-    buffer_init(&summary);
-    for (size_t i = 0; i < response->refusals.count; i++) {
-        if (summary.size > SUMMARY_BYTES_MAX) {
-            buffer_format(&summary, "; and %zu more", response->refusals.count - i);
-            break;
-        }
-        const struct refusal *refusal = &response->refusals.items[i];
-        buffer_format(&summary, "%s%.*s: %s", i ? "; " : "", TEXT_ARG(refusal->name),
-                      refusal->reason);
-    }
-    char *text = compose_string(arena, buffer_text(&summary));
-    buffer_fini(&summary);
-    return text;
-}
-
-/* Reasons quote what was received; what is not UTF-8 must not go into a string. */
-static char *reason_string(struct arena *arena, const char *reason)
-{
-    struct text t = arena_copy(arena, text_from_string(reason));
-    for (size_t i = 0; i < t.size && !text_is_utf8(t); i++) {
-        if (t.at[i] & 0x80)
-            ((char *)(uintptr_t)t.at)[i] = '?';
-    }
-    return (char *)(uintptr_t)t.at;
-}
-
-static Google__Rpc__Status *status_of(struct arena *arena, char *message)
-{
-    Google__Rpc__Status *status = compose_new(arena, STATUS);
-    status->code = INVALID_ARGUMENT;
-    status->message = message;
-    return status;
-}
-
-static void answer(struct ads_client *client, struct client_response *response)
-{
-    if (!client->connected || response->nonce.size == 0)
+    if (!client->connected || due->nonce.size == 0)
         return;
     struct arena arena;
     arena_init(&arena);
     Envoy__Service__Discovery__V3__DeltaDiscoveryRequest *request =
-        request_new(client, response->type, &arena);
-    request->response_nonce = compose_string(&arena, response->nonce);
-    if (response->refusals.count > 0)
-        request->error_detail =
-            status_of(&arena, reason_string(&arena, summarize(response, &arena)));
-    for (size_t i = 0; i < response->refusals.count; i++) {
-        const struct refusal *refusal = &response->refusals.items[i];
-        Envoy__Service__Discovery__V3__ResourceError *detail = compose_new(&arena, RESOURCE_ERROR);
-        detail->resource_name = compose_new(&arena, RESOURCE_NAME);
-        detail->resource_name->name = compose_string(&arena, refusal->name);
-        if (i < REASONS_TOLD_MAX)
-            detail->error_detail = status_of(&arena, reason_string(&arena, refusal->reason));
-        COMPOSE_ADD(&arena, request->error_detail, details, compose_any(&arena, &detail->base));
-    }
+        request_new(client, due->type, &arena);
+    ads_answer_write(due, &arena, request);
     request_send(client, request);
     arena_fini(&arena);
 }
@@ -593,13 +504,12 @@ void ads_client_settle(struct ads_client *client)
 {
     for (size_t i = 0; i < client->type_count; i++)
         promote(client, &client->types[i]);
-    while (!list_is_empty(&client->responses)) {
-        struct client_response *response =
-            list_owner(client->responses.next, struct client_response, link);
-        if (response->batch > client->batch)
+    while (!list_is_empty(&client->answers)) {
+        struct ads_answer *due = list_owner(client->answers.next, struct ads_answer, link);
+        if (due->batch > client->batch)
             break;
-        answer(client, response);
-        response_free(response);
+        answer(client, due);
+        ads_answer_free(due);
     }
 }
 

@@ -1,12 +1,12 @@
-/* The receiving half of delta ADS as a state machine without sockets. It subscribes to all listeners
- * and clusters, and to the routes and endpoints its owner wants; hands every response's resources to
- * the owner, and answers with ACK, or with NACK naming each refused resource (google.rpc.Status with
- * one envoy.service.discovery.v3.ResourceError a resource in details). Versions survive a lost
- * stream, so that a reconnect only brings what changed. One thread.
+/* The receiving half of delta ADS as a state machine without sockets. It subscribes to all
+ * listeners and clusters, and to the routes and endpoints its owner wants; hands every response's
+ * resources to the owner, and answers with ACK, or with NACK naming each refused resource
+ * (google.rpc.Status with one envoy.service.discovery.v3.ResourceError a resource in details).
+ * Versions survive a lost stream, so that a reconnect only brings what changed. One thread.
  *
- * Several responses become one change of configuration: the owner takes resources in on_resources and
- * puts them in force in on_idle, which comes when no further message is at hand. Answers wait for
- * ads_client_settle, so that an ACK means "in force" (bound, not only understood):
+ * Several responses become one change of configuration: the owner takes resources in on_resources
+ * and puts them in force in on_idle, which comes when no further message is at hand. Answers wait
+ * for ads_client_settle, so that an ACK means "in force" (bound, not only understood):
  *
  *   on_resources* -> on_idle -> [ads_client_refuse*] -> ads_client_settle
  *
@@ -21,19 +21,20 @@ struct ads_client;
 struct ads_resource {
     struct text name;
     struct text version;
-    struct text bytes;   /* the resource itself, of the response's type; not guarded yet */
-    char *refusal;       /* set by ads_resource_refuse; owned by the client */
+    struct text bytes; /* the resource itself, of the response's type; not guarded yet */
+    char *refusal;     /* set by ads_resource_refuse; owned by the client */
 };
 
-/* The owner cannot use this resource and keeps the older version of this name, if it has one. Within
- * on_resources only. */
+/* The owner cannot use this resource and keeps the older version of this name, if it has one.
+ * Within on_resources only. */
 void ads_resource_refuse(struct ads_resource *resource, const struct error *error);
 
 struct ads_client_events {
     void *owner;
     /* One serialized DeltaDiscoveryRequest; the text lasts as long as the call. */
     void (*send)(void *owner, struct text request);
-    /* New and changed resources, and names that are gone or do not exist. A name is never in both. */
+    /* New and changed resources, and names that are gone or do not exist. A name is never in both.
+     */
     void (*on_resources)(void *owner, struct text type_url, struct ads_resource *resources,
                          size_t count, const struct text *removed, size_t removed_count);
     /* No further message is at hand, and at least one came since the last on_idle. */
@@ -53,7 +54,8 @@ void ads_client_free(struct ads_client *client);
 void ads_client_connect(struct ads_client *client);
 /* The stream is gone; nothing is sent until the next connect. What is in force stays. */
 void ads_client_disconnect(struct ads_client *client);
-/* Takes one DeltaDiscoveryResponse. False: it cannot be read; close the stream and connect again. */
+/* Takes one DeltaDiscoveryResponse. False: it cannot be read; close the stream and connect again.
+ */
 bool ads_client_receive(struct ads_client *client, struct text response, struct error *error);
 /* The carrier has no further message at hand. */
 void ads_client_idle(struct ads_client *client);

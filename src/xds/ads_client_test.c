@@ -33,8 +33,8 @@ static void note_error(struct world *world, const Google__Rpc__Status *status)
     for (size_t i = 0; i < status->n_details; i++) {
         struct error error;
         ProtobufCMessage *message;
-        assert_true(xds_any_decode(status->details[i], RESOURCE_ERROR, &world->arena, &message,
-                                   &error));
+        assert_true(
+            xds_any_decode(status->details[i], RESOURCE_ERROR, &world->arena, &message, &error));
         const Envoy__Service__Discovery__V3__ResourceError *detail = (const void *)message;
         buffer_format(&world->said, " [%s: %s]", detail->resource_name->name,
                       detail->error_detail->message);
@@ -139,8 +139,8 @@ static void give(struct world *world, struct text type, struct text words)
     response->type_url = text_equal(type, TEXT("XDS"))
                              ? compose_string(&world->arena, TEXT("t/unknown"))
                              : compose_string(&world->arena, script_url(type));
-    response->nonce = compose_string(&world->arena,
-                                     arena_format(&world->arena, "%u", ++world->nonce));
+    response->nonce =
+        compose_string(&world->arena, arena_format(&world->arena, "%u", ++world->nonce));
     struct text word;
     while (script_word(&words, &word)) {
         if (word.at[0] == '-')
@@ -216,38 +216,40 @@ static const struct script scripts[] = {
     { "subscribes to clusters and listeners", HELLO },
     { "acknowledges when settled", HELLO "give CDS a=1 b=2\n> got CDS a=1 b=2\nidle\n> idle\n"
                                          "settle\n> ask CDS nonce=1\nsettle\nidle\n" },
-    { "several responses, one idle", HELLO
-      "give CDS a=1\n> got CDS a=1\ngive LDS l=1\n> got LDS l=1\nidle\n> idle\nidle\n"
-      "settle\n> ask CDS nonce=1\n> ask LDS nonce=2\n" },
-    { "settle answers only what came before idle", HELLO
-      "give CDS a=1\n> got CDS a=1\nidle\n> idle\ngive CDS a=2\n> got CDS a=2\n"
-      "settle\n> ask CDS nonce=1\nidle\n> idle\nsettle\n> ask CDS nonce=2\n" },
-    { "an empty response is acknowledged", HELLO "give CDS\nidle\n> idle\nsettle\n> ask CDS nonce=1\n" },
-    { "refuses one, takes the other", HELLO
-      "bad b\ngive CDS a=1 b=2\n> got CDS a=1 b=2\nidle\n> idle\n"
-      "settle\n> ask CDS nonce=1 error=b: no 2 [b: no 2]\n" },
-    { "refuses two by name", HELLO
-      "bad a\nbad b\ngive CDS a=1 b=2\n> got CDS a=1 b=2\nidle\n> idle\n"
-      "settle\n> ask CDS nonce=1 error=a: no 1; b: no 2 [a: no 1] [b: no 2]\n" },
-    { "a listener that cannot be bound", HELLO
-      "give LDS l=1 m=1\n> got LDS l=1 m=1\nidle\n> idle\nlate LDS l\n"
-      "settle\n> ask LDS nonce=1 error=l: cannot bind [l: cannot bind]\n"
-      "disconnect\nconnect\n> ask CDS node=n1/edge\n> ask LDS =m:v1\n" },
+    { "several responses, one idle",
+      HELLO "give CDS a=1\n> got CDS a=1\ngive LDS l=1\n> got LDS l=1\nidle\n> idle\nidle\n"
+            "settle\n> ask CDS nonce=1\n> ask LDS nonce=2\n" },
+    { "settle answers only what came before idle",
+      HELLO "give CDS a=1\n> got CDS a=1\nidle\n> idle\ngive CDS a=2\n> got CDS a=2\n"
+            "settle\n> ask CDS nonce=1\nidle\n> idle\nsettle\n> ask CDS nonce=2\n" },
+    { "an empty response is acknowledged",
+      HELLO "give CDS\nidle\n> idle\nsettle\n> ask CDS nonce=1\n" },
+    { "refuses one, takes the other",
+      HELLO "bad b\ngive CDS a=1 b=2\n> got CDS a=1 b=2\nidle\n> idle\n"
+            "settle\n> ask CDS nonce=1 error=b: no 2 [b: no 2]\n" },
+    { "refuses two by name",
+      HELLO "bad a\nbad b\ngive CDS a=1 b=2\n> got CDS a=1 b=2\nidle\n> idle\n"
+            "settle\n> ask CDS nonce=1 error=a: no 1; b: no 2 [a: no 1] [b: no 2]\n" },
+    { "a listener that cannot be bound",
+      HELLO "give LDS l=1 m=1\n> got LDS l=1 m=1\nidle\n> idle\nlate LDS l\n"
+            "settle\n> ask LDS nonce=1 error=l: cannot bind [l: cannot bind]\n"
+            "disconnect\nconnect\n> ask CDS node=n1/edge\n> ask LDS =m:v1\n" },
     { "a late refusal goes to the response that brought it", HELLO
       "give LDS l=1\n> got LDS l=1\ngive LDS m=1\n> got LDS m=1\nidle\n> idle\nlate LDS m\n"
       "settle\n> ask LDS nonce=1\n> ask LDS nonce=2 error=m: cannot bind [m: cannot bind]\n" },
-    { "late refusal of what is not there is nothing", HELLO
-      "late LDS x\ngive LDS l=1\n> got LDS l=1\nidle\n> idle\nsettle\n> ask LDS nonce=1\nlate LDS l\n" },
+    { "late refusal of what is not there is nothing",
+      HELLO "late LDS x\ngive LDS l=1\n> got LDS l=1\nidle\n> idle\nsettle\n> ask LDS "
+            "nonce=1\nlate LDS l\n" },
     { "wants names", HELLO "want EDS a b\n> ask EDS +a +b\nwant EDS a b\nwant EDS b c\n"
                            "> ask EDS +c -a\nwant EDS\n> ask EDS -b -c\nwant EDS\n" },
     { "wants the same name twice", HELLO "want EDS a a\n> ask EDS +a\nwant EDS a a\n" },
-    { "wants before there is a stream",
-      "want RDS r\nwant RDS r s\n" HELLO "> ask RDS +r +s\n" },
-    { "wants from within a response, before the answer", HELLO
-      "chain e\ngive CDS a=1\n> got CDS a=1\n> ask EDS +e\nidle\n> idle\nsettle\n> ask CDS nonce=1\n" },
-    { "what is not wanted is not handed on", HELLO
-      "want EDS a\n> ask EDS +a\ngive EDS a=1 b=1\n> got EDS a=1\nwant EDS\n> ask EDS -a\n"
-      "give EDS a=2 -b\nidle\n> idle\nsettle\n> ask EDS nonce=1\n> ask EDS nonce=2\n" },
+    { "wants before there is a stream", "want RDS r\nwant RDS r s\n" HELLO "> ask RDS +r +s\n" },
+    { "wants from within a response, before the answer",
+      HELLO "chain e\ngive CDS a=1\n> got CDS a=1\n> ask EDS +e\nidle\n> idle\nsettle\n> ask CDS "
+            "nonce=1\n" },
+    { "what is not wanted is not handed on",
+      HELLO "want EDS a\n> ask EDS +a\ngive EDS a=1 b=1\n> got EDS a=1\nwant EDS\n> ask EDS -a\n"
+            "give EDS a=2 -b\nidle\n> idle\nsettle\n> ask EDS nonce=1\n> ask EDS nonce=2\n" },
     { "awaits names until sent or absent", HELLO
       "want RDS r\n> ask RDS +r\nwant EDS e\n> ask EDS +e\nawaits\n> awaits EDS e\n> awaits RDS r\n"
       "give RDS r=1\n> got RDS r=1\nawaits\n> awaits EDS e\ngive EDS -e\n> got EDS -e\nawaits\n" },
@@ -261,30 +263,30 @@ static const struct script scripts[] = {
       "> ask CDS nonce=1 error=a: the name stands twice in one response; a: the name stands twice "
       "in one response [a: the name stands twice in one response] [a: the name stands twice in one "
       "response]\n" },
-    { "added and removed in one response", HELLO
-      "give CDS a=1 -a b=1\n> got CDS b=1\nidle\n> idle\nsettle\n"
-      "> ask CDS nonce=1 error=a: the name stands twice in one response "
-      "[a: the name stands twice in one response]\n" },
+    { "added and removed in one response",
+      HELLO "give CDS a=1 -a b=1\n> got CDS b=1\nidle\n> idle\nsettle\n"
+            "> ask CDS nonce=1 error=a: the name stands twice in one response "
+            "[a: the name stands twice in one response]\n" },
     { "another type inside", HELLO
       "give CDS a?1\nidle\n> idle\nsettle\n> ask CDS nonce=1 error=a: of another type than the "
       "response [a: of another type than the response]\n" },
     { "a type that was not asked for", HELLO "give XDS a=1\n> broken\n" },
-    { "reconnect names versions in force", HELLO
-      "want RDS r\n> ask RDS +r\ngive CDS a=1\n> got CDS a=1\ngive RDS r=1\n> got RDS r=1\n"
-      "idle\n> idle\nsettle\n> ask CDS nonce=1\n> ask RDS nonce=2\n"
-      "bad a\ngive CDS a=2\n> got CDS a=2\nidle\n> idle\n"
-      "settle\n> ask CDS nonce=3 error=a: no 2 [a: no 2]\n"
-      "disconnect\nconnect\n> ask CDS node=n1/edge =a:v1\n> ask LDS\n> ask RDS +r =r:v1\n"
-      "awaits\n> awaits RDS r\n" },
-    { "a lost stream gets no answers", HELLO
-      "give CDS a=1\n> got CDS a=1\ndisconnect\nidle\n> idle\nsettle\n"
-      "connect\n> ask CDS node=n1/edge =a:v1\n> ask LDS\n" },
-    { "answers of an old stream are not sent on a new one", HELLO
-      "give CDS a=1\n> got CDS a=1\ndisconnect\nconnect\n> ask CDS node=n1/edge\n> ask LDS\n"
-      "give CDS a=1\n> got CDS a=1\nidle\n> idle\nsettle\n> ask CDS nonce=2\n" },
-    { "reasons that are not UTF-8 are mended", HELLO
-      "bad a\ngive CDS a=\xff\n> got CDS a=\xff\nidle\n> idle\n"
-      "settle\n> ask CDS nonce=1 error=a: no ? [a: no ?]\n" },
+    { "reconnect names versions in force",
+      HELLO "want RDS r\n> ask RDS +r\ngive CDS a=1\n> got CDS a=1\ngive RDS r=1\n> got RDS r=1\n"
+            "idle\n> idle\nsettle\n> ask CDS nonce=1\n> ask RDS nonce=2\n"
+            "bad a\ngive CDS a=2\n> got CDS a=2\nidle\n> idle\n"
+            "settle\n> ask CDS nonce=3 error=a: no 2 [a: no 2]\n"
+            "disconnect\nconnect\n> ask CDS node=n1/edge =a:v1\n> ask LDS\n> ask RDS +r =r:v1\n"
+            "awaits\n> awaits RDS r\n" },
+    { "a lost stream gets no answers",
+      HELLO "give CDS a=1\n> got CDS a=1\ndisconnect\nidle\n> idle\nsettle\n"
+            "connect\n> ask CDS node=n1/edge =a:v1\n> ask LDS\n" },
+    { "answers of an old stream are not sent on a new one",
+      HELLO "give CDS a=1\n> got CDS a=1\ndisconnect\nconnect\n> ask CDS node=n1/edge\n> ask LDS\n"
+            "give CDS a=1\n> got CDS a=1\nidle\n> idle\nsettle\n> ask CDS nonce=2\n" },
+    { "reasons that are not UTF-8 are mended",
+      HELLO "bad a\ngive CDS a=\xff\n> got CDS a=\xff\nidle\n> idle\n"
+            "settle\n> ask CDS nonce=1 error=a: no ? [a: no ?]\n" },
 };
 
 static void plays_scripts(void **state)

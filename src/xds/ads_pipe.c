@@ -1,6 +1,6 @@
-/* The in-process ADS stream. A letter is on its way to the loop whenever a message waits, or the client
- * has not yet been told that none does. Within on_idle the owner may send (settle, want): that posts
- * again. */
+/* The in-process ADS stream. A letter is on its way to the loop whenever a message waits, or the
+ * client has not yet been told that none does. Within on_idle the owner may send (settle, want):
+ * that posts again. */
 #include "xds/ads_pipe.h"
 
 #include "base/ensure.h"

@@ -1,5 +1,5 @@
-/* Server, pipe and client together over a real loop, the way `weft run` joins them: a small consumer
- * that wants what its resources refer to, and puts all in force when idle. */
+/* Server, pipe and client together over a real loop, the way `weft run` joins them: a small
+ * consumer that wants what its resources refer to, and puts all in force when idle. */
 #include "xds/ads_pipe.h"
 
 #include "base/buffer.h"
@@ -70,8 +70,8 @@ static void build(void *owner)
     ads_client_settle(world->client);
 }
 
-static void note_ack(void *owner, struct ads_stream *stream, struct text type_url,
-                     struct text name, struct text version)
+static void note_ack(void *owner, struct ads_stream *stream, struct text type_url, struct text name,
+                     struct text version)
 {
     ((struct world *)owner)->acks++;
 }
@@ -93,10 +93,11 @@ static void turn_until_quiet(struct world *world)
 static void open_world(struct world *world)
 {
     struct error error;
-    *world = (struct world){ 0 };
+    *world = (struct world) { 0 };
     world->loop = loop_new(&error);
     assert_non_null(world->loop);
-    struct ads_server_events server_events = { .owner = world, .on_ack = note_ack,
+    struct ads_server_events server_events = { .owner = world,
+                                               .on_ack = note_ack,
                                                .on_nack = note_nack };
     struct ads_client_events client_events = { world, send, take, build };
     struct ads_client_node node = { TEXT("self"), TEXT("edge") };

@@ -1,5 +1,5 @@
-/* What an ADS stream is sent: chooses what is due, in the order of ads_server.h, packs responses, keeps
- * them until they are answered. Replies hold references on the entries they name. */
+/* What an ADS stream is sent: chooses what is due, in the order of ads_server.h, packs responses,
+ * keeps them until they are answered. Replies hold references on the entries they name. */
 #include "base/ensure.h"
 #include "envoy/config/cluster/v3/cluster.pb-c.h"
 #include "envoy/service/discovery/v3/discovery.pb-c.h"
@@ -95,8 +95,7 @@ static void draft_note(struct draft *draft, struct ads_entry *entry, const char 
     entry->forced = false;
 }
 
-static void draft_add(struct draft *draft, struct ads_entry *entry,
-                      const struct ads_record *record)
+static void draft_add(struct draft *draft, struct ads_entry *entry, const struct ads_record *record)
 {
     if (!draft->response)
         draft_begin(draft);
@@ -136,8 +135,8 @@ static void rewarm(struct ads_stream *stream, const struct ads_record *record)
     ProtobufCMessage *message;
     struct text name = record->name;
     arena_init(&arena);
-    if (xds_decode_envelope(&envoy__config__cluster__v3__cluster__descriptor, record->bytes,
-                            &arena, &message, &error)) {
+    if (xds_decode_envelope(&envoy__config__cluster__v3__cluster__descriptor, record->bytes, &arena,
+                            &message, &error)) {
         const Envoy__Config__Cluster__V3__Cluster *cluster = (const void *)message;
         const Envoy__Config__Cluster__V3__Cluster__EdsClusterConfig *eds =
             cluster->eds_cluster_config;
@@ -272,8 +271,7 @@ static void settle_item(struct ads_stream *stream, const struct ads_reply_item *
     }
     memcpy(entry->refused, item->version, sizeof(entry->refused));
     if (events->on_nack)
-        events->on_nack(events->owner, stream, url, entry->name, version,
-                        text_from_string(reason));
+        events->on_nack(events->owner, stream, url, entry->name, version, text_from_string(reason));
 }
 
 void ads_reply_settle(struct ads_subscription *subscription, struct ads_reply *reply, void *context,

@@ -1,5 +1,5 @@
-/* Scripts for the ADS tests: lines of commands, each followed by the lines ("> ...") that must be said
- * back before the next. Included by one test program each. */
+/* Scripts for the ADS tests: lines of commands, each followed by the lines ("> ...") that must be
+ * said back before the next. Included by one test program each. */
 #pragma once
 
 #include "base/buffer.h"
@@ -62,8 +62,8 @@ static inline void script_play(const struct script *script, struct buffer *said,
     struct text lines = text_from_string(script->lines), line;
     while (lines.size > 0 && text_split(&lines, '\n', &line)) {
         if (line.size > 0 && line.at[0] == '>') {
-            struct text first = text_first(buffer_text(said),
-                                           text_find_byte(buffer_text(said), '\n'));
+            struct text first =
+                text_first(buffer_text(said), text_find_byte(buffer_text(said), '\n'));
             if (!text_equal(first, line))
                 fail_msg("%s: wanted \"%.*s\", got \"%.*s\"", script->name, TEXT_ARG(line),
                          TEXT_ARG(first));

@@ -1,12 +1,12 @@
-/* The serving half of delta ADS as a state machine without sockets: the control plane sets resources
- * and commits, streams (one a connected proxy) take in DeltaDiscoveryRequest bytes and send
- * DeltaDiscoveryResponse bytes. One thread. Protocol: envoyproxy.io "xDS REST and gRPC protocol",
- * incremental variant, aggregated.
+/* The serving half of delta ADS as a state machine without sockets: the control plane sets
+ * resources and commits, streams (one a connected proxy) take in DeltaDiscoveryRequest bytes and
+ * send DeltaDiscoveryResponse bytes. One thread. Protocol: envoyproxy.io "xDS REST and gRPC
+ * protocol", incremental variant, aggregated.
  *
- * Order on each stream: clusters, endpoints, listeners, routes (new and changed ones), then what was
- * removed of listeners and routes, and only when these are acknowledged what was removed of clusters
- * and endpoints: make before break. A resource that a stream refused is not sent to it again until
- * its bytes change or the stream asks for it anew. */
+ * Order on each stream: clusters, endpoints, listeners, routes (new and changed ones), then what
+ * was removed of listeners and routes, and only when these are acknowledged what was removed of
+ * clusters and endpoints: make before break. A resource that a stream refused is not sent to it
+ * again until its bytes change or the stream asks for it anew. */
 #pragma once
 
 #include "base/error.h"
@@ -14,10 +14,10 @@
 
 #include <stdint.h>
 
-#define ADS_REQUEST_BYTES_MAX (32u * 1024 * 1024) /* one request; carriers may allow less */
+#define ADS_REQUEST_BYTES_MAX  (32u * 1024 * 1024) /* one request; carriers may allow less */
 #define ADS_RESOURCE_BYTES_MAX (128u * 1024 * 1024)
-#define ADS_NAMES_MAX         200000u            /* names one stream may ask for, by type */
-#define ADS_TYPES_MAX         32u                /* types one stream may ask for */
+#define ADS_NAMES_MAX          200000u /* names one stream may ask for, by type */
+#define ADS_TYPES_MAX          32u     /* types one stream may ask for */
 
 struct ads_server;
 struct ads_stream;
@@ -42,11 +42,13 @@ struct ads_server *ads_server_new(const struct ads_server_events *events);
 void ads_server_free(struct ads_server *server);
 
 /* The next state, in force with ads_server_commit. Names are UTF-8. Bytes are copied, at most
- * ADS_RESOURCE_BYTES_MAX; the version is hash_stable of them, so setting equal bytes changes nothing. */
+ * ADS_RESOURCE_BYTES_MAX; the version is hash_stable of them, so setting equal bytes changes
+ * nothing. */
 void ads_server_set(struct ads_server *server, struct text type_url, struct text name,
                     struct text bytes);
 void ads_server_remove(struct ads_server *server, struct text type_url, struct text name);
-/* Makes all changes since the last commit visible at once and sends them. True where there were any. */
+/* Makes all changes since the last commit visible at once and sends them. True where there were
+ * any. */
 bool ads_server_commit(struct ads_server *server);
 
 struct ads_snapshot_resource {
@@ -57,7 +59,8 @@ struct ads_snapshot_resource {
 };
 /* What is committed, types in the order of sending, names in order. */
 void ads_server_each(const struct ads_server *server, void *owner,
-                     void (*on_resource)(void *owner, const struct ads_snapshot_resource *resource));
+                     void (*on_resource)(void *owner,
+                                         const struct ads_snapshot_resource *resource));
 
 enum ads_state {
     ADS_UNKNOWN, /* no stream asked for it */
@@ -69,8 +72,8 @@ enum ads_state {
 enum ads_state ads_server_state(const struct ads_server *server, struct text type_url,
                                 struct text name);
 
-/* `send` gets one serialized DeltaDiscoveryResponse; the text lasts as long as the call. It must not
- * call back into the server. */
+/* `send` gets one serialized DeltaDiscoveryResponse; the text lasts as long as the call. It must
+ * not call back into the server. */
 struct ads_stream *ads_stream_open(struct ads_server *server, void *owner,
                                    void (*send)(void *owner, struct text response));
 /* Takes one DeltaDiscoveryRequest. False: the stream broke the protocol and should be closed. */

@@ -29,9 +29,9 @@ static void note_response(void *owner, struct text bytes)
     struct error error;
     ProtobufCMessage *message;
     arena_init(&arena);
-    assert_true(xds_decode_envelope(
-        &envoy__service__discovery__v3__delta_discovery_response__descriptor, bytes, &arena,
-        &message, &error));
+    assert_true(
+        xds_decode_envelope(&envoy__service__discovery__v3__delta_discovery_response__descriptor,
+                            bytes, &arena, &message, &error));
     const Envoy__Service__Discovery__V3__DeltaDiscoveryResponse *response = (const void *)message;
     const char *type = script_short(text_from_string(response->type_url));
     buffer_format(&world->said, "> %s", type);
@@ -51,14 +51,14 @@ static void note_response(void *owner, struct text bytes)
     arena_fini(&arena);
 }
 
-static void note_ack(void *owner, struct ads_stream *stream, struct text type_url,
-                     struct text name, struct text version)
+static void note_ack(void *owner, struct ads_stream *stream, struct text type_url, struct text name,
+                     struct text version)
 {
     struct world *world = owner;
     assert_ptr_equal(stream, world->stream);
     assert_true(version.size == 16 || version.size == 0);
-    buffer_format(&world->said, "> ok %s %s%.*s\n", script_short(type_url),
-                  version.size ? "" : "-", TEXT_ARG(name));
+    buffer_format(&world->said, "> ok %s %s%.*s\n", script_short(type_url), version.size ? "" : "-",
+                  TEXT_ARG(name));
 }
 
 static void note_nack(void *owner, struct ads_stream *stream, struct text type_url,
@@ -87,12 +87,11 @@ static void send_request(struct world *world,
     buffer_fini(&bytes);
 }
 
-static Envoy__Service__Discovery__V3__DeltaDiscoveryRequest *new_request(struct world *world,
-                                                                       struct arena *arena,
-                                                                       struct text type)
+static Envoy__Service__Discovery__V3__DeltaDiscoveryRequest *
+new_request(struct world *world, struct arena *arena, struct text type)
 {
-    Envoy__Service__Discovery__V3__DeltaDiscoveryRequest *request = compose_new(
-        arena, &envoy__service__discovery__v3__delta_discovery_request__descriptor);
+    Envoy__Service__Discovery__V3__DeltaDiscoveryRequest *request =
+        compose_new(arena, &envoy__service__discovery__v3__delta_discovery_request__descriptor);
     request->type_url = compose_string(arena, script_url(type));
     if (!world->greeted) {
         request->node = compose_new(arena, &envoy__config__core__v3__node__descriptor);
@@ -102,6 +101,14 @@ static Envoy__Service__Discovery__V3__DeltaDiscoveryRequest *new_request(struct 
         world->greeted = true;
     }
     return request;
+}
+
+static const ProtobufCMessageDescriptor *version_entry(void)
+{
+    return protobuf_c_message_descriptor_get_field_by_name(
+               &envoy__service__discovery__v3__delta_discovery_request__descriptor,
+               "initial_resource_versions")
+        ->descriptor;
 }
 
 static void ask(struct world *world, struct text type, struct text words, const char *nonce)
@@ -124,9 +131,8 @@ static void ask(struct world *world, struct text type, struct text words, const 
             assert_true(text_split(&name, ':', &key));
             script_version(name, version);
             COMPOSE_ADD(&arena, request, initial_resource_versions,
-                        compose_entry(&arena,
-                                      &envoy__service__discovery__v3__delta_discovery_request__initial_resource_versions_entry__descriptor,
-                                      key, compose_string(&arena, text_from_string(version))));
+                        compose_entry(&arena, version_entry(), key,
+                                      compose_string(&arena, text_from_string(version))));
         }
     }
     send_request(world, request);
@@ -228,14 +234,14 @@ static void run(void *owner, struct text verb, struct text rest)
 #define TWO  "set CDS a 1\nset CDS b 1\ncommit\nopen\n"
 
 static const struct script scripts[] = {
-    { "wildcard by an empty first request",
-      TWO "ask CDS\n" NODE "> CDS a=1 b=1\nack CDS\n> ok CDS a\n> ok CDS b\nstate CDS a\n> acked\n" },
+    { "wildcard by an empty first request", TWO
+      "ask CDS\n" NODE "> CDS a=1 b=1\nack CDS\n> ok CDS a\n> ok CDS b\nstate CDS a\n> acked\n" },
     { "wildcard by name", TWO "ask CDS +*\n" NODE "> CDS a=1 b=1\n" },
-    { "wildcard of nothing is silent", "open\nask CDS\n" NODE
-      "set CDS a 1\ncommit\n> CDS a=1\n" },
+    { "wildcard of nothing is silent", "open\nask CDS\n" NODE "set CDS a 1\ncommit\n> CDS a=1\n" },
     { "an empty later request is no wildcard",
       TWO "ask CDS +a\n" NODE "> CDS a=1\nack CDS\n> ok CDS a\nask CDS\nset CDS b 2\ncommit\n" },
-    { "named", TWO "ask CDS +b\n" NODE "> CDS b=1\nset CDS a 2\ncommit\nset CDS b 2\ncommit\n> CDS b=2\n" },
+    { "named",
+      TWO "ask CDS +b\n" NODE "> CDS b=1\nset CDS a 2\ncommit\nset CDS b 2\ncommit\n> CDS b=2\n" },
     { "names one by one", TWO "ask CDS +a\n" NODE "> CDS a=1\nask CDS +b\n> CDS b=1\n" },
     { "only what changed", TWO "ask CDS\n" NODE "> CDS a=1 b=1\nset CDS a 1\nset CDS b 2\ncommit\n"
                                "> CDS b=2\n" },
@@ -244,7 +250,8 @@ static const struct script scripts[] = {
     { "removed and set again before the commit is no change",
       TWO "ask CDS\n" NODE "> CDS a=1 b=1\nremove CDS a\nset CDS a 1\ncommit\n" },
     { "set and removed before the commit is no change",
-      TWO "ask CDS\n" NODE "> CDS a=1 b=1\nset CDS c 1\nremove CDS c\ncommit\nstate CDS c\n> unknown\n" },
+      TWO "ask CDS\n" NODE
+          "> CDS a=1 b=1\nset CDS c 1\nremove CDS c\ncommit\nstate CDS c\n> unknown\n" },
     { "unknown name is answered, then created",
       "open\nask EDS +x\n" NODE "> EDS -x\nset EDS x 1\ncommit\n> EDS x=1\n" },
     { "removal keeps the subscription",
@@ -259,9 +266,10 @@ static const struct script scripts[] = {
     { "unsubscribe the wildcard, keep a name",
       TWO "ask CDS +* +a\n" NODE "> CDS a=1 b=1\nask CDS -*\nset CDS a 2\nset CDS b 2\ncommit\n"
           "> CDS a=2\n" },
-    { "unsubscribe a name the wildcard covers is answered",
-      TWO "ask CDS +* +a +x\n" NODE "> CDS a=1 b=1 -x\nask CDS -a\n> CDS a=1\nask CDS -x\n> CDS -x\n" },
-    { "subscribe again is answered again", TWO "ask CDS +a\n" NODE "> CDS a=1\nask CDS +a\n> CDS a=1\n" },
+    { "unsubscribe a name the wildcard covers is answered", TWO
+      "ask CDS +* +a +x\n" NODE "> CDS a=1 b=1 -x\nask CDS -a\n> CDS a=1\nask CDS -x\n> CDS -x\n" },
+    { "subscribe again is answered again",
+      TWO "ask CDS +a\n" NODE "> CDS a=1\nask CDS +a\n> CDS a=1\n" },
     { "a stale nonce still changes subscriptions",
       TWO "ask CDS +a\n" NODE "> CDS a=1\nstale CDS +b\n> CDS b=1\nack CDS\n> ok CDS a\n" },
     { "types are apart", "set CDS a 1\nset LDS l 1\ncommit\nopen\nask LDS\n" NODE
@@ -281,10 +289,11 @@ static const struct script scripts[] = {
       "ack CDS\n> ok CDS a\nack RDS\n> ok RDS r\n"
       "set RDS r 2\nremove CDS a\ncommit\n> RDS r=2\nnack RDS\n> no RDS r: bad\n"
       "set RDS r 3\ncommit\n> RDS r=3\nack RDS\n> ok RDS r\n> CDS -a\n" },
-    { "nack names the bad ones", TWO "ask CDS\n" NODE "> CDS a=1 b=1\nnack CDS b\n> ok CDS a\n"
-      "> no CDS b: bad b\nstate CDS a\n> acked\nstate CDS b\n> nacked\n" },
+    { "nack names the bad ones",
+      TWO "ask CDS\n" NODE "> CDS a=1 b=1\nnack CDS b\n> ok CDS a\n"
+          "> no CDS b: bad b\nstate CDS a\n> acked\nstate CDS b\n> nacked\n" },
     { "nack without names", TWO "ask CDS\n" NODE "> CDS a=1 b=1\nnack CDS\n> no CDS a: bad\n"
-      "> no CDS b: bad\n" },
+                                "> no CDS b: bad\n" },
     { "refused bytes are not sent again",
       "set CDS a 1\ncommit\nopen\nask CDS\n" NODE "> CDS a=1\nack CDS\n> ok CDS a\n"
       "set CDS a 2\ncommit\n> CDS a=2\nstate CDS a\n> pending\nnack CDS\n> no CDS a: bad\n"
@@ -303,16 +312,20 @@ static const struct script scripts[] = {
       TWO "ask CDS\n" NODE "> CDS a=1 b=1\nopen\nask CDS\n" NODE "> CDS a=1 b=1\nack CDS\n"
           "> ok CDS a\n> ok CDS b\n" },
     { "a foreign client gets endpoints again after its cluster",
-      "foreign\nset CDS a \nset EDS a 1\ncommit\nopen\nask CDS\n" NODE "> CDS a=\nask EDS +a\n> EDS a=1\n"
+      "foreign\nset CDS a \nset EDS a 1\ncommit\nopen\nask CDS\n" NODE
+      "> CDS a=\nask EDS +a\n> EDS a=1\n"
       "set CDS a \xe2\x01\x01n\ncommit\n> CDS a=\xe2\x01\x01n\n> EDS a=1\n"
       "set CDS a \x1a\x03\x12\x01x\nset EDS x 1\ncommit\n> CDS a=\x1a\x03\x12\x01x\n"
       "ask EDS +x\n> EDS x=1\nset CDS a \x1a\x03\x12\x01x\xe2\x01\x01n\ncommit\n"
       "> CDS a=\x1a\x03\x12\x01x\xe2\x01\x01n\n> EDS x=1\n" },
     { "no more than eight open responses of a type",
       "set CDS a 0\ncommit\nopen\nask CDS\n" NODE "> CDS a=0\nset CDS a 1\ncommit\n> CDS a=1\n"
-      "set CDS a 2\ncommit\n> CDS a=2\nset CDS a 3\ncommit\n> CDS a=3\nset CDS a 4\ncommit\n> CDS a=4\n"
-      "set CDS a 5\ncommit\n> CDS a=5\nset CDS a 6\ncommit\n> CDS a=6\nset CDS a 7\ncommit\n> CDS a=7\n"
-      "set CDS a 8\ncommit\nset CDS a 9\ncommit\nstate CDS a\n> pending\nack CDS\n> ok CDS a\n> CDS a=9\n" },
+      "set CDS a 2\ncommit\n> CDS a=2\nset CDS a 3\ncommit\n> CDS a=3\nset CDS a 4\ncommit\n> CDS "
+      "a=4\n"
+      "set CDS a 5\ncommit\n> CDS a=5\nset CDS a 6\ncommit\n> CDS a=6\nset CDS a 7\ncommit\n> CDS "
+      "a=7\n"
+      "set CDS a 8\ncommit\nset CDS a 9\ncommit\nstate CDS a\n> pending\nack CDS\n> ok CDS a\n> "
+      "CDS a=9\n" },
 };
 
 static void plays_scripts(void **state)
@@ -360,9 +373,9 @@ static void count_resources(void *owner, struct text bytes)
     struct error error;
     ProtobufCMessage *message;
     arena_init(&arena);
-    assert_true(xds_decode_envelope(
-        &envoy__service__discovery__v3__delta_discovery_response__descriptor, bytes, &arena,
-        &message, &error));
+    assert_true(
+        xds_decode_envelope(&envoy__service__discovery__v3__delta_discovery_response__descriptor,
+                            bytes, &arena, &message, &error));
     const Envoy__Service__Discovery__V3__DeltaDiscoveryResponse *response = (const void *)message;
     assert_true(bytes.size < 1500 * 1024);
     counts[0]++;

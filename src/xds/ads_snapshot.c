@@ -42,7 +42,7 @@ enum ads_rank ads_rank_of(struct text type_url)
 
 void ads_snapshot_init(struct ads_snapshot *snapshot)
 {
-    *snapshot = (struct ads_snapshot){ 0 };
+    *snapshot = (struct ads_snapshot) { 0 };
     list_init(&snapshot->types);
 }
 

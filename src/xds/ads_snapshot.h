@@ -1,5 +1,5 @@
-/* What an ADS server serves: types, each with its resources, in force since the last commit, and the
- * changes of the next one. Used by ads_server.c and ads_stream.c only. */
+/* What an ADS server serves: types, each with its resources, in force since the last commit, and
+ * the changes of the next one. Used by ads_server.c and ads_stream.c only. */
 #pragma once
 
 #include "base/array.h"
@@ -12,7 +12,13 @@
 #define ADS_VERSION_SIZE 17 /* 16 hexadecimal digits and a NUL */
 
 /* The order of sending; see ads_server.h. */
-enum ads_rank { ADS_RANK_OTHER, ADS_RANK_CLUSTER, ADS_RANK_ENDPOINTS, ADS_RANK_LISTENER, ADS_RANK_ROUTES };
+enum ads_rank {
+    ADS_RANK_OTHER,
+    ADS_RANK_CLUSTER,
+    ADS_RANK_ENDPOINTS,
+    ADS_RANK_LISTENER,
+    ADS_RANK_ROUTES
+};
 
 struct ads_type;
 

@@ -1,5 +1,5 @@
-/* What a client asks of an ADS server: subscriptions, acknowledgements, the node. The answers are put
- * together in ads_reply.c. */
+/* What a client asks of an ADS server: subscriptions, acknowledgements, the node. The answers are
+ * put together in ads_reply.c. */
 #include "xds/ads_stream.h"
 
 #include "base/ensure.h"
@@ -122,8 +122,7 @@ void ads_stream_close(struct ads_stream *stream)
     if (!stream)
         return;
     while (!list_is_empty(&stream->subscriptions))
-        free_subscription(
-            list_owner(stream->subscriptions.next, struct ads_subscription, link));
+        free_subscription(list_owner(stream->subscriptions.next, struct ads_subscription, link));
     list_remove(&stream->link);
     free((char *)(uintptr_t)stream->node_id.at);
     free((char *)(uintptr_t)stream->node_cluster.at);

@@ -1,12 +1,12 @@
-/* The inside of an ADS stream, shared by ads_stream.c (what a client asks) and ads_reply.c (what it is
- * sent). Not for others: the contract is ads_server.h. */
+/* The inside of an ADS stream, shared by ads_stream.c (what a client asks) and ads_reply.c (what it
+ * is sent). Not for others: the contract is ads_server.h. */
 #pragma once
 
 #include "xds/ads_server.h"
 #include "xds/ads_snapshot.h"
 
-#define ADS_IN_FLIGHT_MAX  8u                 /* unanswered responses of a type before more are sent */
-#define ADS_RESPONSE_BYTES (1024u * 1024)     /* a response is closed above this; one resource fits */
+#define ADS_IN_FLIGHT_MAX  8u             /* unanswered responses of a type before more are sent */
+#define ADS_RESPONSE_BYTES (1024u * 1024) /* a response is closed above this; one resource fits */
 
 struct ads_server {
     struct ads_server_events events;
@@ -19,11 +19,11 @@ struct ads_server {
 struct ads_entry {
     struct text name;
     struct ads_subscription *subscription;
-    unsigned references; /* the map, and replies in flight */
-    bool named;          /* asked for by name */
-    bool known;          /* the client was sent it, or said it has it */
-    bool dirty;          /* in subscription.dirty */
-    bool forced;         /* must be answered even where nothing changed */
+    unsigned references;            /* the map, and replies in flight */
+    bool named;                     /* asked for by name */
+    bool known;                     /* the client was sent it, or said it has it */
+    bool dirty;                     /* in subscription.dirty */
+    bool forced;                    /* must be answered even where nothing changed */
     char version[ADS_VERSION_SIZE]; /* sent last */
     char acked[ADS_VERSION_SIZE];
     char refused[ADS_VERSION_SIZE];
@@ -60,8 +60,8 @@ struct ads_stream {
     struct list subscriptions;
     unsigned subscription_count;
     uint64_t nonce;
-    bool met;         /* the first request came */
-    bool rewarm;      /* wants endpoints again after its cluster (every client but Weft) */
+    bool met;    /* the first request came */
+    bool rewarm; /* wants endpoints again after its cluster (every client but Weft) */
     struct text node_id;
     struct text node_cluster;
 };

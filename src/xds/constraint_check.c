@@ -69,17 +69,16 @@ static bool read_number(const struct field_value *value, double *out)
     return true;
 }
 
-static bool check_number(const struct field_value *value, const struct constraint *rule,
-                         char *what)
+static bool check_number(const struct field_value *value, const struct constraint *rule, char *what)
 {
     double number;
     if (!read_number(value, &number))
         return true;
     static const struct {
         const char *words;
-    } texts[] = { [RULE_EQ] = { "must be" },         [RULE_GE] = { "must be at least" },
-                  [RULE_GT] = { "must be above" },   [RULE_LE] = { "must be at most" },
-                  [RULE_LT] = { "must be below" },   [RULE_NOT_IN] = { "must not be" } };
+    } texts[] = { [RULE_EQ] = { "must be" },       [RULE_GE] = { "must be at least" },
+                  [RULE_GT] = { "must be above" }, [RULE_LE] = { "must be at most" },
+                  [RULE_LT] = { "must be below" }, [RULE_NOT_IN] = { "must not be" } };
     double limit = rule->number;
     bool good = rule->rule == RULE_EQ   ? number == limit
                 : rule->rule == RULE_GE ? number >= limit
@@ -113,8 +112,7 @@ static size_t characters_of(const struct field_value *value, struct text t)
     return count;
 }
 
-static bool check_length(const struct field_value *value, const struct constraint *rule,
-                         char *what)
+static bool check_length(const struct field_value *value, const struct constraint *rule, char *what)
 {
     struct text t = string_of(value);
     size_t size = rule->rule == RULE_MAX_BYTES ? t.size : characters_of(value, t);
@@ -132,8 +130,7 @@ static bool check_length(const struct field_value *value, const struct constrain
 
 static bool check_items(const struct field_value *value, const struct constraint *rule, char *what)
 {
-    size_t count =
-        *(const size_t *)at_offset(value->message, value->field->quantifier_offset);
+    size_t count = *(const size_t *)at_offset(value->message, value->field->quantifier_offset);
     bool minimum = rule->rule == RULE_MIN_ITEMS;
     if (minimum ? (double)count >= rule->number : (double)count <= rule->number)
         return true;
@@ -165,8 +162,7 @@ static bool header_byte(enum rule rule, size_t index, char c)
     }
 }
 
-static bool check_header(const struct field_value *value, const struct constraint *rule,
-                         char *what)
+static bool check_header(const struct field_value *value, const struct constraint *rule, char *what)
 {
     struct text t = string_of(value);
     bool name = rule->rule == RULE_HEADER_NAME || rule->rule == RULE_HEADER_NAME_STRICT;

@@ -1,6 +1,6 @@
 /* The guard: walks wire bytes along a descriptor before protobuf-c decodes them. Called by
- * xds/message.c for everything that comes from outside; owns nothing. A frame per open message lives
- * on the stack and links to its parent, so that an error can be told with its path. */
+ * xds/message.c for everything that comes from outside; owns nothing. A frame per open message
+ * lives on the stack and links to its parent, so that an error can be told with its path. */
 #include "xds/guard.h"
 
 #include "xds/registry.h"
@@ -25,12 +25,12 @@ struct frame {
     const struct frame *parent;
     const ProtobufCMessageDescriptor *descriptor;
     const uint8_t *start;
-    const uint8_t *at;  /* next byte */
+    const uint8_t *at; /* next byte */
     const uint8_t *end;
-    const uint8_t *tag; /* where the current field's tag stands */
+    const uint8_t *tag;                    /* where the current field's tag stands */
     const ProtobufCFieldDescriptor *field; /* current, NULL while unknown */
     unsigned depth;
-    uint64_t seen[2];   /* singular fields that came, by index of field */
+    uint64_t seen[2]; /* singular fields that came, by index of field */
 };
 
 static bool check_message(struct guard *guard, struct frame *frame);
@@ -161,12 +161,12 @@ static struct frame frame_of(const struct frame *parent,
                              const ProtobufCMessageDescriptor *descriptor, struct text bytes)
 {
     const uint8_t *start = (const uint8_t *)(bytes.at ? bytes.at : "");
-    return (struct frame){ .parent = parent,
-                           .descriptor = descriptor,
-                           .start = start,
-                           .at = start,
-                           .end = start + bytes.size,
-                           .depth = parent ? parent->depth + 1 : 1 };
+    return (struct frame) { .parent = parent,
+                            .descriptor = descriptor,
+                            .start = start,
+                            .at = start,
+                            .end = start + bytes.size,
+                            .depth = parent ? parent->depth + 1 : 1 };
 }
 
 static bool check_nested(struct guard *guard, const struct frame *parent,
@@ -228,7 +228,8 @@ static bool take_field(struct guard *guard, struct frame *frame, uint64_t tag)
     return true;
 }
 
-/* One field: its tag, then its value. A byte value is left in *out_bytes for an Any to be looked at. */
+/* One field: its tag, then its value. A byte value is left in *out_bytes for an Any to be looked
+ * at. */
 static bool check_field(struct guard *guard, struct frame *frame, struct text *out_bytes)
 {
     frame->tag = frame->at;

@@ -14,14 +14,17 @@
 
 #include <cmocka.h>
 
-#define ROUTES    &envoy__config__route__v3__route_configuration__descriptor
-#define ADDRESS   &envoy__config__core__v3__socket_address__descriptor
-#define VALUE     &google__protobuf__value__descriptor
-#define ANY       &google__protobuf__any__descriptor
-#define DIRECT    &envoy__config__route__v3__retry_policy__descriptor
+#define ROUTES  &envoy__config__route__v3__route_configuration__descriptor
+#define ADDRESS &envoy__config__core__v3__socket_address__descriptor
+#define VALUE   &google__protobuf__value__descriptor
+#define ANY     &google__protobuf__any__descriptor
+#define DIRECT  &envoy__config__route__v3__retry_policy__descriptor
 
 /* TEXT for static tables. */
-#define BYTES(literal) { literal, sizeof(literal) - 1 }
+#define BYTES(literal)                                                                             \
+    {                                                                                              \
+        literal, sizeof(literal) - 1                                                               \
+    }
 
 struct check {
     const char *name;
@@ -36,16 +39,22 @@ static const struct check checks[] = {
     { "nested", ROUTES, BYTES("\x12\x03\x0a\x01v"), NULL },
     { "utf-8", ROUTES, BYTES("\x0a\x02\xc3\xa9"), NULL },
     { "unknown fields of every wire type", ROUTES,
-      BYTES("\xf8\x06\x01"                         /* 111: varint */
-           "\xf9\x06\x01\x02\x03\x04\x05\x06\x07\x08" /* 111: 64 bits */
-           "\xfa\x06\x02\xff\x00"                 /* 111: bytes, unchecked */
-           "\xfd\x06\x01\x02\x03\x04"),           /* 111: 32 bits */
+      BYTES("\xf8\x06\x01"                             /* 111: varint */
+            "\xf9\x06\x01\x02\x03\x04\x05\x06\x07\x08" /* 111: 64 bits */
+            "\xfa\x06\x02\xff\x00"                     /* 111: bytes, unchecked */
+            "\xfd\x06\x01\x02\x03\x04"),               /* 111: 32 bits */
       NULL },
     { "ten-byte varint", DIRECT, BYTES("\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), NULL },
     { "packed numbers", DIRECT, BYTES("\x3a\x03\xf7\x03\x01"), NULL },
     { "unpacked numbers", DIRECT, BYTES("\x38\x01\x38\x02"), NULL },
-    { "unknown any is opaque", ANY, BYTES("\x0a\x03" "a/b\x12\x02\xff\xff"), NULL },
-    { "known any", ANY, BYTES("\x0a\x1c" "a.b/google.protobuf.Duration\x12\x02\x08\x01"), NULL },
+    { "unknown any is opaque", ANY,
+      BYTES("\x0a\x03"
+            "a/b\x12\x02\xff\xff"),
+      NULL },
+    { "known any", ANY,
+      BYTES("\x0a\x1c"
+            "a.b/google.protobuf.Duration\x12\x02\x08\x01"),
+      NULL },
 
     { "NUL", ROUTES, BYTES("\x0a\x02r\0"), "name: a NUL byte" },
     { "invalid UTF-8", ROUTES, BYTES("\x0a\x01\xff"), "name: not valid UTF-8" },
@@ -53,7 +62,10 @@ static const struct check checks[] = {
     { "path with index", ROUTES, BYTES("\x12\x00\x12\x07\x0a\x01v\x12\x02\x61\xff"),
       "RouteConfiguration: virtual_hosts[1].domains[0]: not valid UTF-8" },
     { "cut off after tag", ROUTES, BYTES("\x0a"), "name: cut off" },
-    { "cut off in string", ROUTES, BYTES("\x0a\x05" "abc"), "name: cut off" },
+    { "cut off in string", ROUTES,
+      BYTES("\x0a\x05"
+            "abc"),
+      "name: cut off" },
     { "cut off in nested", ROUTES, BYTES("\x12\x02\x0a\x05"), "virtual_hosts[0].name: cut off" },
     { "cut off varint", DIRECT, BYTES("\x30\xff"), "cut off" },
     { "cut off tag", ROUTES, BYTES("\xff"), "tag is cut off" },
@@ -62,7 +74,10 @@ static const struct check checks[] = {
       "malformed number" },
     { "varint above 64 bits", DIRECT, BYTES("\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
       "malformed number" },
-    { "overlong length", ROUTES, BYTES("\x0a\x81\x80\x80\x80\x80\x00" "a"), "malformed" },
+    { "overlong length", ROUTES,
+      BYTES("\x0a\x81\x80\x80\x80\x80\x00"
+            "a"),
+      "malformed" },
     { "huge length", ROUTES, BYTES("\x0a\xff\xff\xff\xff\x0f"), "cut off" },
     { "overlong tag", ROUTES, BYTES("\x8a\x80\x80\x80\x80\x00\x00"), "tag is cut off or too long" },
     { "field number 0", ROUTES, BYTES("\x00\x01"), "field number" },
@@ -76,8 +91,14 @@ static const struct check checks[] = {
     { "message as varint", ROUTES, BYTES("\x10\x01"), "virtual_hosts[0]: encoded as another type" },
     { "number as bytes", ADDRESS, BYTES("\x1a\x01\x01"), "port_value: encoded as another type" },
     { "packed cut off", DIRECT, BYTES("\x3a\x02\x01\xff"), "packed" },
-    { "set twice", ROUTES, BYTES("\x0a\x01" "a\x0a\x01" "b"), "name: set twice" },
-    { "inside a known any", ANY, BYTES("\x12\x02\x08\xff\x0a\x1c" "a.b/google.protobuf.Duration"),
+    { "set twice", ROUTES,
+      BYTES("\x0a\x01"
+            "a\x0a\x01"
+            "b"),
+      "name: set twice" },
+    { "inside a known any", ANY,
+      BYTES("\x12\x02\x08\xff\x0a\x1c"
+            "a.b/google.protobuf.Duration"),
       "seconds: cut off" },
 };
 
@@ -97,8 +118,8 @@ static void checks_each_case(void **state)
 static void reads_no_further_than_the_end(void **state)
 {
     (void)state;
-    const struct text whole =
-        TEXT("\x0a\x02\xc3\xa9\x12\x0a\x0a\x01v\x12\x05" "a.com\xf9\x06\x01\x02\x03\x04\x05\x06\x07\x08");
+    const struct text whole = TEXT("\x0a\x02\xc3\xa9\x12\x0a\x0a\x01v\x12\x05"
+                                   "a.com\xf9\x06\x01\x02\x03\x04\x05\x06\x07\x08");
     for (size_t size = 0; size <= whole.size; size++) {
         char *copy = malloc(size ? size : 1);
         memcpy(copy, whole.at, size);

@@ -1,6 +1,7 @@
-/* One walk over a decoded message: violated constraints, unknown fields and types. Called by the plan
- * compiler before it reads a resource, and by `weft check`. Content of Anys goes into the caller's
- * arena. The rule table is constraints.tsv; which gaps are dangerous stands in guarded_messages. */
+/* One walk over a decoded message: violated constraints, unknown fields and types. Called by the
+ * plan compiler before it reads a resource, and by `weft check`. Content of Anys goes into the
+ * caller's arena. The rule table is constraints.tsv; which gaps are dangerous stands in
+ * guarded_messages. */
 #include "xds/inspect.h"
 
 #include "base/hash.h"
@@ -43,8 +44,8 @@ struct step {
     bool entered_any; /* the message behind this step is an Any of a known type */
 };
 
-/* Where an unknown field or type may not be skipped over: it could widen who or what matches, or leave
- * out a guard. Names end with a dot where a whole package is meant. */
+/* Where an unknown field or type may not be skipped over: it could widen who or what matches, or
+ * leave out a guard. Names end with a dot where a whole package is meant. */
 static const char *const guarded_messages[] = {
     "envoy.config.core.v3.CidrRange",
     "envoy.config.core.v3.TransportSocket",
@@ -95,7 +96,8 @@ static size_t write_path(const struct step *step, char *out, size_t size)
     const char *dot = used ? "." : "";
     int wrote;
     if (step->key)
-        wrote = snprintf(out + used, size - used, "%s%s[\"%s\"]", dot, step->field->name, step->key);
+        wrote =
+            snprintf(out + used, size - used, "%s%s[\"%s\"]", dot, step->field->name, step->key);
     else if (step->field->label == PROTOBUF_C_LABEL_REPEATED && step->index != SIZE_MAX)
         wrote = snprintf(out + used, size - used, "%s%s[%zu]", dot, step->field->name, step->index);
     else
@@ -104,8 +106,7 @@ static size_t write_path(const struct step *step, char *out, size_t size)
     return used < size ? used : size - 1;
 }
 
-static void report_violation(struct inspector *inspector, const struct step *step,
-                             const char *what)
+static void report_violation(struct inspector *inspector, const struct step *step, const char *what)
 {
     inspector->violations++;
     if (!inspector->events->on_violation || inspector->violations > REPORTS_MAX)
@@ -169,8 +170,8 @@ static bool may_be_left_out(const ProtobufCMessage *owner)
 {
     const ProtobufCFieldDescriptor *field =
         protobuf_c_message_descriptor_get_field_by_name(owner->descriptor, "is_optional");
-    return field && *(const protobuf_c_boolean *)(const void *)((const char *)owner +
-                                                                field->offset);
+    return field &&
+           *(const protobuf_c_boolean *)(const void *)((const char *)owner + field->offset);
 }
 
 static void report_unknown_type(struct inspector *inspector, const Google__Protobuf__Any *any,
@@ -275,8 +276,7 @@ static void inspect_any(struct inspector *inspector, const ProtobufCMessage *mes
             report_violation(inspector, step, "a value without a type_url");
         return;
     }
-    const ProtobufCMessageDescriptor *descriptor =
-        registry_find(text_from_string(any->type_url));
+    const ProtobufCMessageDescriptor *descriptor = registry_find(text_from_string(any->type_url));
     if (!descriptor) {
         report_unknown_type(inspector, any, step);
         return;
@@ -396,12 +396,15 @@ static void collect_unsupported(void *owner, const struct inspect_unsupported *f
         char what[256];
         int size;
         if (found->type_url.size)
-            size = snprintf(what, sizeof(what), "type %.*s is not supported, and skipping it here "
-                            "could open a door", TEXT_ARG(text_first(found->type_url, 150)));
+            size = snprintf(what, sizeof(what),
+                            "type %.*s is not supported, and skipping it here "
+                            "could open a door",
+                            TEXT_ARG(text_first(found->type_url, 150)));
         else
-            size = snprintf(what, sizeof(what), "field %u of %.*s is not supported, and skipping "
-                            "it could open a door", found->field,
-                            TEXT_ARG(text_first(found->message, 150)));
+            size = snprintf(what, sizeof(what),
+                            "field %u of %.*s is not supported, and skipping "
+                            "it could open a door",
+                            found->field, TEXT_ARG(text_first(found->message, 150)));
         collect(collector, found->path, text_of(what, (size_t)size));
     }
     if (collector->events && collector->events->on_unsupported)

@@ -1,7 +1,6 @@
-/* What is wrong with, or not understood in, a decoded message: one walk over the whole tree, into every
- * Any of a known type. Used before a resource is compiled.
- *   violations   constraints of the public API (constraints.tsv), required oneofs, numbers no
- *                enum names, durations out of range;
+/* What is wrong with, or not understood in, a decoded message: one walk over the whole tree, into
+ * every Any of a known type. Used before a resource is compiled. violations   constraints of the
+ * public API (constraints.tsv), required oneofs, numbers no enum names, durations out of range;
  *   unsupported  fields and Any types that Weft does not know. Where ignoring one could open a
  *                door (matchers, filter chains, filters, transport sockets, authentication) the
  *                resource must be refused; elsewhere it is counted and ignored. */

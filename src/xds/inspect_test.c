@@ -27,7 +27,9 @@ struct check {
 };
 
 #define ROW(name, type, bytes, findings)                                                           \
-    { name, &envoy__config__##type##__descriptor, bytes, sizeof(bytes) - 1, findings }
+    {                                                                                              \
+        name, &envoy__config__##type##__descriptor, bytes, sizeof(bytes) - 1, findings             \
+    }
 
 static const struct check checks[] = {
     ROW("empty route configuration", route__v3__route_configuration, "", ""),
@@ -47,69 +49,94 @@ static const struct check checks[] = {
     ROW("oneof member not chosen has no constraint", core__v3__data_source, "\x1a\x00", ""),
     ROW("oneof member chosen and empty", core__v3__data_source, "\x0a\x00",
         "filename: must not be empty\n"),
-    ROW("header name with CR", core__v3__header_value, "\x0a\x02" "a\r",
+    ROW("header name with CR", core__v3__header_value,
+        "\x0a\x02"
+        "a\r",
         "key: byte 0x0d cannot stand in a header name\n"),
-    ROW("header value with LF", core__v3__header_value, "\x0a\x01" "a\x12\x02" "b\n",
+    ROW("header value with LF", core__v3__header_value,
+        "\x0a\x01"
+        "a\x12\x02"
+        "b\n",
         "value: byte 0x0a cannot stand in a header value\n"),
-    ROW("strict header value", core__v3__health_check__http_health_check,
-        "\x0a\x01\x01\x12\x02/\t", "host: byte 0x01 cannot stand in a header value\n"),
-    ROW("strict header name", core__v3__upstream_http_protocol_options, "\x1a\x03" "a b",
+    ROW("strict header value", core__v3__health_check__http_health_check, "\x0a\x01\x01\x12\x02/\t",
+        "host: byte 0x01 cannot stand in a header value\n"),
+    ROW("strict header name", core__v3__upstream_http_protocol_options,
+        "\x1a\x03"
+        "a b",
         "override_auto_sni_header: byte 0x20 cannot stand in a header name\n"),
     ROW("pseudo header as strict name", core__v3__upstream_http_protocol_options,
         "\x1a\x0a:authority", ""),
-    ROW("wrapper above maximum", core__v3__cidr_range, "\x0a\x01" "a\x12\x03\x08\x81\x01",
+    ROW("wrapper above maximum", core__v3__cidr_range,
+        "\x0a\x01"
+        "a\x12\x03\x08\x81\x01",
         "prefix_len: 129: must be at most 128\n"),
-    ROW("wrapper absent", core__v3__cidr_range, "\x0a\x01" "a", ""),
-    ROW("unknown enum", cluster__v3__cluster, "\x0a\x01" "c\x30\x04",
+    ROW("wrapper absent", core__v3__cidr_range,
+        "\x0a\x01"
+        "a",
+        ""),
+    ROW("unknown enum", cluster__v3__cluster,
+        "\x0a\x01"
+        "c\x30\x04",
         "lb_policy: 4 is no value of LbPolicy\n"),
     ROW("enum in a list", core__v3__health_status_set, "\x0a\x02\x01\x09",
         "statuses[1]: 9 is no value of HealthStatus\n"),
-    ROW("value that is not allowed", core__v3__health_check__http_health_check,
-        "\x12\x01/\x68\x06", "method: 6: must not be 6\n"),
-    ROW("zero duration where more is wanted", cluster__v3__cluster, "\x0a\x01" "c\x22\x00",
+    ROW("value that is not allowed", core__v3__health_check__http_health_check, "\x12\x01/\x68\x06",
+        "method: 6: must not be 6\n"),
+    ROW("zero duration where more is wanted", cluster__v3__cluster,
+        "\x0a\x01"
+        "c\x22\x00",
         "connect_timeout: 0: must be above 0\n"),
     ROW("nanos out of range", cluster__v3__cluster,
-        "\x0a\x01" "c\x22\x06\x10\x80\x94\xeb\xdc\x03",
+        "\x0a\x01"
+        "c\x22\x06\x10\x80\x94\xeb\xdc\x03",
         "connect_timeout: nanos must be below one second\n"),
     ROW("duration of two signs", cluster__v3__cluster,
-        "\x0a\x01" "c\x22\x0d\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        "\x0a\x01"
+        "c\x22\x0d\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
         "connect_timeout: seconds and nanos of different sign\n"),
-    ROW("not above a fraction", cluster__v3__cluster__refresh_rate,
-        "\x0a\x04\x10\xc0\x84\x3d", "base_interval: 0.001: must be above 0.001\n"),
+    ROW("not above a fraction", cluster__v3__cluster__refresh_rate, "\x0a\x04\x10\xc0\x84\x3d",
+        "base_interval: 0.001: must be above 0.001\n"),
     ROW("percentage that is no number", cluster__v3__circuit_breakers__thresholds__retry_budget,
         "\x0a\x09\x09\x00\x00\x00\x00\x00\x00\xf8\x7f",
         "budget_percent.value: nan: must be at least 0\n"
         "budget_percent.value: nan: must be at most 100\n"),
     ROW("inside a map", endpoint__v3__cluster_load_assignment,
-        "\x0a\x01" "c\x2a\x0b\x0a\x01k\x12\x06\x0a\x04\x0a\x02\x18\x50",
+        "\x0a\x01"
+        "c\x2a\x0b\x0a\x01k\x12\x06\x0a\x04\x0a\x02\x18\x50",
         "named_endpoints[\"k\"].address.socket_address.address: must not be empty\n"),
 
     ROW("unknown field is counted", route__v3__virtual_host, "\x0a\x01v\x12\x01*\xf8\x06\x01",
         "~: envoy.config.route.v3.VirtualHost 111\n"),
-    ROW("unknown field of a matcher is refused", route__v3__header_matcher,
-        "\x0a\x01h\xf8\x06\x01", "!: envoy.config.route.v3.HeaderMatcher 111\n"),
+    ROW("unknown field of a matcher is refused", route__v3__header_matcher, "\x0a\x01h\xf8\x06\x01",
+        "!: envoy.config.route.v3.HeaderMatcher 111\n"),
     ROW("unknown field below a matcher is refused", route__v3__route_match,
         "\x0a\x01/\x4a\x05\x0a\x03\xf8\x06\x01",
         "!runtime_fraction.default_value: envoy.type.v3.FractionalPercent 111\n"),
     ROW("unknown field of a filter chain match is refused", listener__v3__filter_chain,
         "\x0a\x03\xf8\x06\x01",
         "!filter_chain_match: envoy.config.listener.v3.FilterChainMatch 111\n"),
-    ROW("filter chain matcher of a listener is refused", listener__v3__listener,
-        "\x82\x02\x00", "!: envoy.config.listener.v3.Listener 32\n"),
+    ROW("filter chain matcher of a listener is refused", listener__v3__listener, "\x82\x02\x00",
+        "!: envoy.config.listener.v3.Listener 32\n"),
     ROW("unknown network filter is refused", listener__v3__filter,
-        "\x0a\x01n\x22\x05\x0a\x03" "t/X", "!typed_config: envoy.config.listener.v3.Filter 4 t/X\n"),
+        "\x0a\x01n\x22\x05\x0a\x03"
+        "t/X",
+        "!typed_config: envoy.config.listener.v3.Filter 4 t/X\n"),
     ROW("unknown transport socket is refused", core__v3__transport_socket,
-        "\x0a\x01n\x1a\x05\x0a\x03" "t/X",
+        "\x0a\x01n\x1a\x05\x0a\x03"
+        "t/X",
         "!typed_config: envoy.config.core.v3.TransportSocket 3 t/X\n"),
     ROW("unknown load balancer is counted", cluster__v3__load_balancing_policy,
-        "\x0a\x0c\x22\x0a\x0a\x01n\x12\x05\x0a\x03" "t/X",
+        "\x0a\x0c\x22\x0a\x0a\x01n\x12\x05\x0a\x03"
+        "t/X",
         "~policies[0].typed_extension_config.typed_config: "
         "envoy.config.core.v3.TypedExtensionConfig 2 t/X\n"),
     ROW("unknown path match policy is refused", route__v3__route_match,
-        "\x7a\x0a\x0a\x01n\x12\x05\x0a\x03" "t/X",
+        "\x7a\x0a\x0a\x01n\x12\x05\x0a\x03"
+        "t/X",
         "!path_match_policy.typed_config: envoy.config.core.v3.TypedExtensionConfig 2 t/X\n"),
     ROW("unknown policy of a guarding filter is refused anywhere", route__v3__filter_config,
-        "\x0a\x30\x0a\x2e" "t/envoy.extensions.filters.http.rbac.v3.Policy",
+        "\x0a\x30\x0a\x2e"
+        "t/envoy.extensions.filters.http.rbac.v3.Policy",
         "!config: envoy.config.route.v3.FilterConfig 1 "
         "t/envoy.extensions.filters.http.rbac.v3.Policy\n"),
     ROW("any without a type", listener__v3__filter, "\x0a\x01n\x22\x03\x12\x01x",
@@ -152,8 +179,7 @@ static void finds_what_is_wrong(void **state)
         size_t count = inspect_message(message, &arena, &events);
         buffer_append_byte(&findings, '\0');
         if (strcmp(findings.bytes, checks[i].findings) != 0)
-            fail_msg("%s: found\n%swanted\n%s", checks[i].name, findings.bytes,
-                     checks[i].findings);
+            fail_msg("%s: found\n%swanted\n%s", checks[i].name, findings.bytes, checks[i].findings);
         bool fit = checks[i].findings[0] == '\0' || checks[i].findings[0] == '~';
         assert_int_equal(count == 0, fit);
         buffer_fini(&findings);

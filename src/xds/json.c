@@ -1,5 +1,5 @@
-/* proto3 JSON writer along descriptors. Called by `weft xds dump` and the admin API; decoded trees are
- * the guard's, so depth is bounded. */
+/* proto3 JSON writer along descriptors. Called by `weft xds dump` and the admin API; decoded trees
+ * are the guard's, so depth is bounded. */
 #include "xds/json.h"
 
 #include "google/protobuf/struct.pb-c.h"
@@ -288,8 +288,8 @@ static void write_duration(struct writer *writer, const ProtobufCMessage *messag
 {
     const Google__Protobuf__Duration *duration = (const void *)message;
     bool negative = duration->seconds < 0 || duration->nanos < 0;
-    uint64_t seconds = duration->seconds < 0 ? -(uint64_t)duration->seconds
-                                             : (uint64_t)duration->seconds;
+    uint64_t seconds =
+        duration->seconds < 0 ? -(uint64_t)duration->seconds : (uint64_t)duration->seconds;
     uint32_t nanos = duration->nanos < 0 ? -(uint32_t)duration->nanos : (uint32_t)duration->nanos;
     char fraction[16] = "";
     if (nanos > 0) {

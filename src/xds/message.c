@@ -1,5 +1,5 @@
-/* Messages: decode, pack, Any, maps, wrappers. Called by the plan compiler, the translator and the ADS
- * state machines; everything decoded is owned by the caller's arena. */
+/* Messages: decode, pack, Any, maps, wrappers. Called by the plan compiler, the translator and the
+ * ADS state machines; everything decoded is owned by the caller's arena. */
 #include "xds/message.h"
 
 #include "base/ensure.h"
@@ -41,8 +41,7 @@ bool xds_decode_as(const ProtobufCMessageDescriptor *descriptor, struct text byt
 }
 
 bool xds_decode_envelope(const ProtobufCMessageDescriptor *descriptor, struct text bytes,
-                         struct arena *arena, ProtobufCMessage **out_message,
-                         struct error *error)
+                         struct arena *arena, ProtobufCMessage **out_message, struct error *error)
 {
     return decode(descriptor, bytes, GUARD_OPAQUE, arena, out_message, error);
 }
@@ -85,14 +84,15 @@ bool xds_field_is_map(const ProtobufCMessageDescriptor *owner,
 const char *xds_map_key(const ProtobufCMessage *entry)
 {
     const char *base = (const char *)entry;
-    const char *key = *(const char *const *)(const void *)(base +
-                                                           entry->descriptor->fields[0].offset);
+    const char *key =
+        *(const char *const *)(const void *)(base + entry->descriptor->fields[0].offset);
     return key ? key : "";
 }
 
 static int compare_keys(const void *a, const void *b)
 {
-    return strcmp(xds_map_key(*(ProtobufCMessage *const *)a), xds_map_key(*(ProtobufCMessage *const *)b));
+    return strcmp(xds_map_key(*(ProtobufCMessage *const *)a),
+                  xds_map_key(*(ProtobufCMessage *const *)b));
 }
 
 /* Of equal keys the last one stays. Quadratic where a map is not in order yet: maps are small. */
@@ -185,7 +185,7 @@ bool xds_override_find(ProtobufCMessage *const *entries, size_t count, struct te
                        struct arena *arena, bool *out_found, struct xds_override *out,
                        struct error *error)
 {
-    *out = (struct xds_override){ 0 };
+    *out = (struct xds_override) { 0 };
     const ProtobufCMessage *value = xds_map_find(entries, count, filter);
     *out_found = value != NULL;
     if (!value)
@@ -196,13 +196,13 @@ bool xds_override_find(ProtobufCMessage *const *entries, size_t count, struct te
     if (!xds_any_is(any, &envoy__config__route__v3__filter_config__descriptor))
         return true;
     ProtobufCMessage *decoded;
-    if (!xds_decode_as(&envoy__config__route__v3__filter_config__descriptor,
-                       xds_bytes(any->value), arena, &decoded, error))
+    if (!xds_decode_as(&envoy__config__route__v3__filter_config__descriptor, xds_bytes(any->value),
+                       arena, &decoded, error))
         return error_prefix(error, "typed_per_filter_config[\"%.*s\"]", TEXT_ARG(filter));
     const Envoy__Config__Route__V3__FilterConfig *wrapper =
         (const Envoy__Config__Route__V3__FilterConfig *)decoded;
-    bool empty = !wrapper->config || !wrapper->config->type_url ||
-                 wrapper->config->type_url[0] == '\0';
+    bool empty =
+        !wrapper->config || !wrapper->config->type_url || wrapper->config->type_url[0] == '\0';
     out->config = empty ? NULL : wrapper->config;
     out->disabled = wrapper->disabled;
     out->is_optional = wrapper->is_optional;

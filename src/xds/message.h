@@ -3,7 +3,8 @@
  * never freed by itself; do not call protobuf_c_message_free_unpacked on it.
  *
  * Map fields are arrays of entries {key, value}. All functions that take `entries` accept any map
- * with string keys: xds_map_find((ProtobufCMessage *const *)route->typed_per_filter_config, ...). */
+ * with string keys: xds_map_find((ProtobufCMessage *const *)route->typed_per_filter_config, ...).
+ */
 #pragma once
 
 #include "base/arena.h"
@@ -22,8 +23,7 @@ bool xds_decode_as(const ProtobufCMessageDescriptor *descriptor, struct text byt
                    struct arena *arena, ProtobufCMessage **out_message, struct error *error);
 /* Like xds_decode_as, for an envelope: the Any values in it stay unchecked bytes. */
 bool xds_decode_envelope(const ProtobufCMessageDescriptor *descriptor, struct text bytes,
-                         struct arena *arena, ProtobufCMessage **out_message,
-                         struct error *error);
+                         struct arena *arena, ProtobufCMessage **out_message, struct error *error);
 /* Appends the wire form. Equal messages give equal bytes: maps are put in order of key first, in
  * place, and of two entries with one key only the last stays. */
 void xds_pack(ProtobufCMessage *message, struct buffer *out);
@@ -49,7 +49,8 @@ bool xds_field_is_map(const ProtobufCMessageDescriptor *owner,
 
 /* One entry of a typed_per_filter_config. */
 struct xds_override {
-    const Google__Protobuf__Any *config; /* NULL: an entry that only switches the filter on or off */
+    const Google__Protobuf__Any
+        *config; /* NULL: an entry that only switches the filter on or off */
     bool disabled;
     bool is_optional;
 };
@@ -59,7 +60,8 @@ bool xds_override_find(ProtobufCMessage *const *entries, size_t count, struct te
                        struct arena *arena, bool *out_found, struct xds_override *out,
                        struct error *error);
 
-/* Milliseconds, rounded up so that a positive duration is never 0; `unset` for NULL, 0 for negative. */
+/* Milliseconds, rounded up so that a positive duration is never 0; `unset` for NULL, 0 for
+ * negative. */
 uint64_t xds_duration_ms(const Google__Protobuf__Duration *duration, uint64_t unset);
 static inline uint32_t xds_uint32(const Google__Protobuf__UInt32Value *value, uint32_t unset)
 {

@@ -154,9 +154,9 @@ static void finds_overrides(void **state)
         const char *key;
         bool found, config, disabled, optional;
     } rows[] = {
-        { "plain", true, true, false, false }, { "off", true, false, true, false },
-        { "on", true, false, false, false },   { "in", true, true, false, true },
-        { "none", true, false, false, false }, { "twice", true, true, false, false },
+        { "plain", true, true, false, false },    { "off", true, false, true, false },
+        { "on", true, false, false, false },      { "in", true, true, false, true },
+        { "none", true, false, false, false },    { "twice", true, true, false, false },
         { "absent", false, false, false, false },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -211,9 +211,8 @@ static void durations(void **state)
         int64_t seconds;
         int32_t nanos;
         uint64_t ms;
-    } rows[] = { { 0, 0, 0 },        { 0, 1, 1 },           { 1, 500000000, 1500 },
-                 { -1, 0, 0 },       { 0, -1, 0 },          { 15, 0, 15000 },
-                 { INT64_MAX, 0, UINT64_MAX } };
+    } rows[] = { { 0, 0, 0 },  { 0, 1, 1 },      { 1, 500000000, 1500 },      { -1, 0, 0 },
+                 { 0, -1, 0 }, { 15, 0, 15000 }, { INT64_MAX, 0, UINT64_MAX } };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         Google__Protobuf__Duration duration = GOOGLE__PROTOBUF__DURATION__INIT;
         duration.seconds = rows[i].seconds;

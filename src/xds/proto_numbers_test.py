@@ -1,6 +1,7 @@
 """Checks every field of src/xds/proto against the table of the public API's field numbers, types,
 labels and oneofs (../shared/reference/xds-fields.tsv beside the source tree) and every enum value
-against the list in xds.md there, and constraints.tsv against both. Says so and passes where the tables are not at hand."""
+against the list in xds.md there, and constraints.tsv against both. Says so and passes where the
+tables are not at hand."""
 import pathlib
 import re
 import sys
@@ -12,11 +13,12 @@ CONSTRAINTS = ROOT / "src/xds/constraints.tsv"
 NOTES = ROOT.parent / "shared/reference/xds.md"
 SCALARS = {"bool", "bytes", "double", "float", "string", "int32", "int64", "uint32", "uint64"}
 
-FIELD = re.compile(r"(repeated )?(map<\w+, [\w.]+>|[\w.]+) (\w+) = (\d+)( \[deprecated = true\])?;$")
+FIELD = re.compile(r"(repeated )?(map<\w+, [\w.]+>|[\w.]+) (\w+) = (\d+)"
+                   r"( \[deprecated = true\])?;$")
 
 
 def parse(path):
-    """Returns (package, {message: {field: (number, type, repeated, oneof)}}, {enum: {name: number}})."""
+    """The package, {message: {field: (number, type, repeated, oneof)}}, {enum: {name: number}}."""
     package, scope, messages, enums, oneof = "", [], {}, {}, ""
     for line in path.read_text().splitlines():
         line = line.split("//")[0].strip()
@@ -75,7 +77,8 @@ def read_enums():
     text = NOTES.read_text()
     prefixes = dict(re.findall(r"^\| `([a-z]+[.:])` \| `([a-z0-9_.]+)` \|$", text, re.M))
     enums = {}
-    for name, values in re.findall(r"^\| (\S+) \| (\S+=\d.*) \|$", text[text.index("### A.13"):], re.M):
+    rows = re.findall(r"^\| (\S+) \| (\S+=\d.*) \|$", text[text.index("### A.13"):], re.M)
+    for name, values in rows:
         for short in sorted(prefixes, key=len, reverse=True):
             if name.startswith(short):
                 name = prefixes[short] + "." + name[len(short):]
@@ -105,9 +108,13 @@ def check_constraints(messages):
             yield f"constraints.tsv: {message} has no field {member}"
         elif facts and not message.startswith("weft."):
             said, its_oneof = facts[message, member]
-            word = WORDS.get(rule) or (f"{SIGNS[rule]}{value}" if rule in SIGNS else
-                                       f"{rule} [{value}]" if rule == "not_in" else f"{rule} {value}")
-            words = [w.rstrip("s") if w[:1] in "<>" else w for w in re.split(r", (?![^\[]*\])", said)]
+            word = WORDS.get(rule, f"{rule} {value}")
+            if rule in SIGNS:
+                word = SIGNS[rule] + value
+            elif rule == "not_in":
+                word = f"not_in [{value}]"
+            words = re.split(r", (?![^\[]*\])", said)
+            words = [w.rstrip("s") if w[:1] in "<>" else w for w in words]
             if oneof and its_oneof != field + "*" or not oneof and word not in words:
                 yield f"constraints.tsv: {message}.{field}: {rule} {value}: the table says {said}"
 
