@@ -1,5 +1,5 @@
-/* A small synchronous HTTP/1.1 client for commands that talk to a running process: one connection, one
- * request, one answer, a deadline. Never on a loop's thread. */
+/* A small synchronous HTTP/1.1 client for commands that talk to a running process: one connection,
+ * one request, one answer, a deadline. Never on a loop's thread. */
 #pragma once
 
 #include "base/buffer.h"

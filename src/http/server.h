@@ -36,31 +36,32 @@ struct http_server_options {
     /* Called with CONNECT and TRACE refused (405) and, where asked, hosts and origins checked. */
     void (*on_request)(void *owner, const struct http_request *request, struct http_reply *reply);
     void *owner;
-    unsigned connections;       /* at most; 0: 32. The longest idle one makes room for a new one */
-    unsigned head_timeout_ms;   /* from a request's first byte to its head's end; 0: 5 s */
-    unsigned body_timeout_ms;   /* from there to the body's end; 0: 10 s */
-    unsigned idle_timeout_ms;   /* between requests; 0: 30 s */
-    unsigned write_timeout_ms;  /* without a byte taken; 0: 30 s */
-    size_t body_max;            /* 0: 64 KiB; above it 413 */
+    unsigned connections;      /* at most; 0: 32. The longest idle one makes room for a new one */
+    unsigned head_timeout_ms;  /* from a request's first byte to its head's end; 0: 5 s */
+    unsigned body_timeout_ms;  /* from there to the body's end; 0: 10 s */
+    unsigned idle_timeout_ms;  /* between requests; 0: 30 s */
+    unsigned write_timeout_ms; /* without a byte taken; 0: 30 s */
+    size_t body_max;           /* 0: 64 KiB; above it 413 */
 };
 
 struct http_server_socket {
     int tag; /* the owner's: which surface this is */
-    /* Only requests whose Host is localhost, 127.0.0.0/8 or [::1] (any port), and whose Origin, where
-     * there is one, is such a host too; others get 403. Guards a loopback port against browsers that
-     * were led here (DNS rebinding, cross-site requests). */
+    /* Only requests whose Host is localhost, 127.0.0.0/8 or [::1] (any port), and whose Origin,
+     * where there is one, is such a host too; others get 403. Guards a loopback port against
+     * browsers that were led here (DNS rebinding, cross-site requests). */
     bool loopback_only;
 };
 
 /* The options are copied. */
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options);
-/* Closes the listening sockets and all connections; removes the paths of http_server_listen_unix. */
+/* Closes the listening sockets and all connections; removes the paths of http_server_listen_unix.
+ */
 void http_server_free(struct http_server *server);
 
 bool http_server_listen(struct http_server *server, const struct address *address,
                         const struct http_server_socket *socket, struct error *error);
-/* A stream socket at `path` with mode 0600. A socket nobody answers on is replaced; one in use, or a
- * file that is no socket, is an error. */
+/* A stream socket at `path` with mode 0600. A socket nobody answers on is replaced; one in use, or
+ * a file that is no socket, is an error. */
 bool http_server_listen_unix(struct http_server *server, const char *path,
                              const struct http_server_socket *socket, struct error *error);
 /* Takes a bound, listening, non-blocking descriptor over and closes it in the end. */
