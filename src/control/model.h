@@ -258,7 +258,7 @@ struct backend_ref_list {
 enum default_gateways { DEFAULT_GATEWAYS_UNSET, DEFAULT_GATEWAYS_ALL, DEFAULT_GATEWAYS_NONE };
 
 /* First member of every route's spec, so that attachment sees all five kinds alike. TCPRoute and
- * UDPRoute have no hostnames; a TLSRoute has at least one. */
+ * UDPRoute have no hostnames; a TLSRoute of v1 has at least one. */
 struct route_common {
     LIST_OF(struct parent_ref) parent_refs;
     struct text_list hostnames;

@@ -333,13 +333,10 @@ static bool decode_entry(struct decode *decode, const struct shape *shape,
         return true;
     }
     *seen |= UINT64_C(1) << (field - shape->fields);
-    if (!decode_value(decode, &field->value, &entry->value, self + field->offset)) {
-        return false;
-    }
     if (field->has != 0) {
         *(bool *)(self + field->has - 1) = true;
     }
-    return true;
+    return decode_value(decode, &field->value, &entry->value, self + field->offset);
 }
 
 bool decode_fields(struct decode *decode, const struct shape *shape, const struct node *node,

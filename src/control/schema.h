@@ -90,6 +90,7 @@ struct kind_schema {
     const struct shape *shape;   /* of spec, or of the whole object where flat; NULL: no spec */
     bool flat;
     enum pattern name_pattern;
+    const struct shape *alpha_shape; /* of its v1alpha versions, where it differs */
 };
 
 const struct kind_schema *kind_schema(enum object_kind kind);
@@ -114,7 +115,9 @@ extern const struct shape listener_set_shape;
 extern const struct shape http_route_shape;
 extern const struct shape grpc_route_shape;
 extern const struct shape tls_route_shape;
+extern const struct shape tls_route_alpha_shape;
 extern const struct shape l4_route_shape;
+extern const struct shape l4_route_alpha_shape;
 extern const struct shape reference_grant_shape;
 extern const struct shape backend_tls_policy_shape;
 extern const struct shape x_backend_shape;

@@ -48,9 +48,12 @@ static const struct kind_schema schemas[KIND_COUNT] = {
     [KIND_LISTENER_SET] = { v1, &listener_set_shape, false, PATTERN_DNS_SUBDOMAIN },
     [KIND_HTTP_ROUTE] = { v1_v1beta1, &http_route_shape, false, PATTERN_DNS_SUBDOMAIN },
     [KIND_GRPC_ROUTE] = { v1, &grpc_route_shape, false, PATTERN_DNS_SUBDOMAIN },
-    [KIND_TLS_ROUTE] = { v1_v1alpha2_v1alpha3, &tls_route_shape, false, PATTERN_DNS_SUBDOMAIN },
-    [KIND_TCP_ROUTE] = { v1_v1alpha2, &l4_route_shape, false, PATTERN_DNS_SUBDOMAIN },
-    [KIND_UDP_ROUTE] = { v1_v1alpha2, &l4_route_shape, false, PATTERN_DNS_SUBDOMAIN },
+    [KIND_TLS_ROUTE] = { v1_v1alpha2_v1alpha3, &tls_route_shape, false, PATTERN_DNS_SUBDOMAIN,
+                         &tls_route_alpha_shape },
+    [KIND_TCP_ROUTE] = { v1_v1alpha2, &l4_route_shape, false, PATTERN_DNS_SUBDOMAIN,
+                         &l4_route_alpha_shape },
+    [KIND_UDP_ROUTE] = { v1_v1alpha2, &l4_route_shape, false, PATTERN_DNS_SUBDOMAIN,
+                         &l4_route_alpha_shape },
     [KIND_REFERENCE_GRANT] = { v1_v1beta1, &reference_grant_shape, false, PATTERN_DNS_SUBDOMAIN },
     [KIND_BACKEND_TLS_POLICY] = { v1_v1alpha3, &backend_tls_policy_shape, false,
                                   PATTERN_DNS_SUBDOMAIN },
@@ -127,10 +130,12 @@ static void decode_spec(struct decode *decode, struct object *object)
 {
     const struct kind_schema *schema = kind_schema(object->kind);
     const struct node *root = object->root;
-    object->spec = arena_alloc(decode->arena, schema->shape->size);
+    bool alpha = text_find(object->api_version, TEXT("/v1alpha")) < object->api_version.size;
+    const struct shape *shape = alpha && schema->alpha_shape ? schema->alpha_shape : schema->shape;
+    object->spec = arena_alloc(decode->arena, shape->size);
     if (schema->flat) {
         struct node part = flat_part(decode, root);
-        decode_fields(decode, schema->shape, &part, object->spec);
+        decode_fields(decode, shape, &part, object->spec);
         return;
     }
     static const char *const known[] = { "apiVersion", "kind", "metadata", "spec", "status", NULL };
@@ -153,7 +158,7 @@ static void decode_spec(struct decode *decode, struct object *object)
         return;
     }
     size_t before = decode_push(decode, "spec");
-    decode_fields(decode, schema->shape, spec, object->spec);
+    decode_fields(decode, shape, spec, object->spec);
     decode->path.size = before;
 }
 

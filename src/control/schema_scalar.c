@@ -190,6 +190,8 @@ int decode_word_index(struct decode *decode, const struct node *node, const char
 bool decode_text(struct decode *decode, const struct value *value, const struct node *node,
                         struct text *out)
 {
+    /* Even where it is wrong: rules that compare items should not take it for absent. */
+    *out = node->kind < NODE_LIST ? node->text : text_of(NULL, 0);
     if (!decode_expect_text(decode, node)) {
         return false;
     }
@@ -208,7 +210,6 @@ bool decode_text(struct decode *decode, const struct value *value, const struct 
         return decode_wrong(decode, node, "\"%.*s\" is not valid; must be %s",
                      TEXT_ARG(decode_quoted(node->text)), pattern_words(value->pattern));
     }
-    *out = node->text;
     return true;
 }
 

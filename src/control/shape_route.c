@@ -349,18 +349,30 @@ static const struct field l4_rule_fields[] = {
 static const struct shape l4_rule_shape = SHAPE(l4_rule, l4_rule_fields, NULL);
 static const struct value l4_rule_item = { VALUE_STRUCT, .shape = &l4_rule_shape };
 
-#define L4_RULES                                                                                   \
+#define L4_RULES(most)                                                                             \
     { "rules", AT(l4_route, rules), .flags = FIELD_REQUIRED,                                       \
-      .value = { VALUE_LIST, .min = 1, .max = 1, .item = &l4_rule_item } }
+      .value = { VALUE_LIST, .min = 1, .max = (most), .item = &l4_rule_item, .unique = "name" } }
 
 static const struct field tls_route_fields[] = {
     PARENT_REFS,
     { "hostnames", AT(route_common, hostnames), .flags = FIELD_REQUIRED,
       .value = { VALUE_LIST, .min = 1, .max = 1024, .item = &hostname_item } },
     USE_DEFAULT_GATEWAYS,
-    L4_RULES,
+    L4_RULES(1),
 };
 const struct shape tls_route_shape = SHAPE(l4_route, tls_route_fields, NULL);
 
-static const struct field l4_route_fields[] = { PARENT_REFS, USE_DEFAULT_GATEWAYS, L4_RULES };
+static const struct field tls_route_alpha_fields[] = {
+    PARENT_REFS,
+    { "hostnames", AT(route_common, hostnames), .value = LIST_VALUE(1024, &hostname_item) },
+    USE_DEFAULT_GATEWAYS,
+    L4_RULES(16),
+};
+const struct shape tls_route_alpha_shape = SHAPE(l4_route, tls_route_alpha_fields, NULL);
+
+static const struct field l4_route_fields[] = { PARENT_REFS, USE_DEFAULT_GATEWAYS, L4_RULES(1) };
 const struct shape l4_route_shape = SHAPE(l4_route, l4_route_fields, NULL);
+
+static const struct field l4_route_alpha_fields[] = { PARENT_REFS, USE_DEFAULT_GATEWAYS,
+                                                      L4_RULES(16) };
+const struct shape l4_route_alpha_shape = SHAPE(l4_route, l4_route_alpha_fields, NULL);

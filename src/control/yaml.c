@@ -350,7 +350,8 @@ bool yaml_read(struct text bytes, struct document_handler *handler)
         node_builder_fail(&reader.builder, 0, "no memory for the YAML reader");
     } else {
         yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-        yaml_parser_set_input_string(&parser, (const unsigned char *)bytes.at, bytes.size);
+        yaml_parser_set_input_string(&parser, (const unsigned char *)(bytes.size ? bytes.at : ""),
+                                     bytes.size);
         bool more = true;
         while (more) {
             yaml_event_t event;
