@@ -71,6 +71,8 @@ static void script_header(struct arena *arena, Envoy__Config__Route__V3__RouteMa
     COMPOSE_ADD(arena, match, headers, header);
 }
 
+#define QUERY_SPECIFIER(which) ENVOY__CONFIG__ROUTE__V3__QUERY_PARAMETER_MATCHER__##which
+
 static void script_query(struct arena *arena, Envoy__Config__Route__V3__RouteMatch *match,
                          struct text word)
 {
@@ -79,7 +81,7 @@ static void script_query(struct arena *arena, Envoy__Config__Route__V3__RouteMat
     size_t at = find_operator(word);
     query->name = compose_string(arena, text_first(word, at));
     query->query_parameter_match_specifier_case =
-        ENVOY__CONFIG__ROUTE__V3__QUERY_PARAMETER_MATCHER__QUERY_PARAMETER_MATCH_SPECIFIER_STRING_MATCH;
+        QUERY_SPECIFIER(QUERY_PARAMETER_MATCH_SPECIFIER_STRING_MATCH);
     query->string_match =
         script_string(arena, at < word.size ? word.at[at] : '=', text_from(word, at + 1));
     COMPOSE_ADD(arena, match, query_parameters, query);
