@@ -73,7 +73,7 @@ static bool fill_where(const struct http_client_request *request, struct client 
 static bool open_connection(struct client *client, const struct http_client_request *request)
 {
     struct sockaddr_storage where = { 0 };
-    socklen_t size;
+    socklen_t size = 0;
     if (!fill_where(request, client, &where, &size)) {
         return false;
     }

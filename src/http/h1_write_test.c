@@ -98,6 +98,10 @@ static void never_writes_past_the_end(void **state)
             assert_int_equal(room[i], '#');
         }
     }
+    struct h1_writer short_of_one = begin(17);
+    h1_write_request_line(&short_of_one, TEXT("GET"), TEXT("/ab"));
+    assert_true(short_of_one.overflow);
+    assert_ptr_equal(short_of_one.at, room);
     /* Overflow stays: a short text behind a long one must not slip in. */
     struct h1_writer writer = begin(4);
     h1_write_text(&writer, TEXT("too long"));

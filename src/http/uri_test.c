@@ -322,6 +322,18 @@ static void normalizing_twice_changes_nothing(void **state)
     }
 }
 
+static void results_have_words(void **state)
+{
+    (void)state;
+    for (enum path_result result = PATH_SAME; result <= PATH_ABOVE_ROOT; result++) {
+        assert_string_not_equal(path_result_name(result), "unknown");
+        for (enum path_result other = PATH_SAME; other < result; other++) {
+            assert_string_not_equal(path_result_name(result), path_result_name(other));
+        }
+    }
+    assert_string_equal(path_result_name((enum path_result)99), "unknown");
+}
+
 static void parses_authorities(void **state)
 {
     (void)state;
@@ -460,6 +472,7 @@ int main(void)
         cmocka_unit_test(merges_slashes),
         cmocka_unit_test(no_spelling_slips_past_a_guard),
         cmocka_unit_test(normalizing_twice_changes_nothing),
+        cmocka_unit_test(results_have_words),
         cmocka_unit_test(parses_authorities),
         cmocka_unit_test(folds_hosts),
         cmocka_unit_test(walks_queries),

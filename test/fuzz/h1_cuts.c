@@ -1,5 +1,6 @@
-/* Heads of both kinds at many cuts, each piece in memory of exactly its size, under the default limits
- * and under small ones; the first byte chooses. Cheaper targets look at what a head means. */
+/* Heads of both kinds at many cuts, each piece in memory of exactly its size, under the default
+ * limits and under small ones; the first byte chooses. Cheaper targets look at what a head means.
+ */
 #include "target.h"
 
 #include "http/h1_split.h"

@@ -1,14 +1,14 @@
-/* Paths as the most lenient server would read them: whatever path_normalize lets through holds no dot
- * segment, not even for a server that unescapes slashes, cuts parameters off and merges. The first byte
- * chooses the rules. */
+/* Paths as the most lenient server would read them: whatever path_normalize lets through holds no
+ * dot segment, not even for a server that unescapes slashes, cuts parameters off and merges. The
+ * first byte chooses the rules. */
 #include "target.h"
 
 #include "http/uri.h"
 
 #include <stdlib.h>
 
-/* The path as the most lenient server reads it: slashes and backslashes also escaped, parameters cut,
- * empty segments merged. Returns whether a dot segment shows up. */
+/* The path as the most lenient server reads it: slashes and backslashes also escaped, parameters
+ * cut, empty segments merged. Returns whether a dot segment shows up. */
 static bool lenient_sees_dots(struct text path)
 {
     size_t part = 0;
