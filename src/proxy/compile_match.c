@@ -199,6 +199,23 @@ static bool compile_header(struct host_compile *compile, struct header_condition
     return header_match(compile, condition, message, error);
 }
 
+/* An exact condition on a method that has an id is kept as that. */
+static void take_method(struct route_conditions *conditions)
+{
+    const struct header_condition *last = &conditions->headers[conditions->header_count - 1];
+    if (last->pseudo != PSEUDO_METHOD || last->invert || last->match.kind != TEXT_EXACT ||
+        last->match.ignore_case || conditions->method != METHOD_OTHER) {
+        return;
+    }
+    for (unsigned id = METHOD_OTHER + 1; id <= METHOD_TRACE; id++) {
+        if (text_equal(last->match.text, method_name((enum http_method)id))) {
+            conditions->method = (uint8_t)id;
+            conditions->headers[--conditions->header_count] = (struct header_condition){ 0 };
+            return;
+        }
+    }
+}
+
 static bool compile_query(struct host_compile *compile, struct query_condition *condition,
                           const QUERY *message, struct error *error)
 {
@@ -251,6 +268,7 @@ static bool compile_conditions(struct host_compile *compile, struct route_condit
         if (!compile_header(compile, condition, message->headers[i], error)) {
             return error_prefix(error, "headers[%zu]", i);
         }
+        take_method(conditions);
     }
     for (size_t i = 0; i < message->n_query_parameters; i++) {
         struct query_condition *condition = &conditions->queries[conditions->query_count++];

@@ -253,7 +253,11 @@ static bool fill_hosts(struct plan_routes *routes, const ROUTES *message, const 
         if (host == NULL) {
             filled = error_prefix(error, "virtual_hosts[%zu]", i);
         } else {
-            routes->entries[routes->entry_count++].host = host;
+            routes->entries[routes->entry_count++] = (struct host_entry){
+                .trie = host->trie,
+                .routes = host->routes,
+                .host = host,
+            };
         }
     }
     map_fini(&known);

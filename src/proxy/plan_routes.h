@@ -66,6 +66,8 @@ struct route_conditions {
     uint16_t query_count;
     uint16_t cookie_count;
     bool grpc; /* Content-Type: application/grpc[+...] */
+    uint8_t
+        method; /* enum http_method of an exact condition on a known method, else METHOD_OTHER */
 };
 
 enum path_kind {
@@ -86,23 +88,42 @@ struct route_entry {
     struct route_conditions conditions;
 };
 
-/* Numbers of routes, ascending, in the order of configuration. */
-struct route_list {
-    const uint32_t *items;
-    uint32_t count;
+/* What decides most candidates, small enough to stay in the cache. */
+struct route_gate {
+    uint8_t method; /* enum http_method it must be, METHOD_OTHER: any */
+    bool is_plain;  /* path and method are all it asks for */
 };
 
-/* A node of the path trie: `depth` bytes of the path lead to it. */
+/* A node of the path trie: `depth` bytes of the path lead to it, the last label_size of them are
+ * its label. One cache line. Routes are numbered in the order of configuration; a node has three
+ * lists of numbers, each ascending: the path ends here, or '/' follows as well, or anything. */
+#define TRIE_INLINE 16
+#define TRIE_NONE   UINT32_MAX
 struct trie_node {
-    struct text label; /* the last bytes of those */
     uint32_t depth;
+    uint32_t up;       /* nearest node above with elements or bytes, or TRIE_NONE */
+    uint32_t children; /* the first one; they stand together */
+    uint32_t
+        first; /* where the lists begin in `order`; the route itself where it is the only one */
+    uint32_t exact_count;
+    uint32_t elements_count;
+    uint32_t bytes_count;
+    uint16_t label_size;
     uint16_t child_count;
-    const uint8_t *child_bytes; /* first byte of each child's label, ascending */
-    const struct trie_node *children;
-    const struct trie_node *up; /* nearest node above with elements or bytes */
-    struct route_list exact;    /* the path ends here */
-    struct route_list elements; /* ... or '/' follows */
-    struct route_list bytes;    /* ... or anything */
+    union {
+        char label[TRIE_INLINE];
+        const char *label_at; /* where it is longer */
+    };
+    union { /* first byte of each child's label, ascending */
+        uint8_t child_bytes[TRIE_INLINE];
+        const uint8_t *child_bytes_at;
+    };
+};
+
+struct route_trie {
+    const struct trie_node *nodes; /* NULL: no routes */
+    const uint32_t *order;
+    const struct route_gate *gates; /* [route_count] */
 };
 
 /* Shared by successive plans as long as its bytes do not change. */
@@ -118,14 +139,16 @@ struct virtual_host {
     struct text next_domain; /* of weft.inherit, folded; empty: nowhere */
     struct route_entry *routes;
     uint32_t route_count;
-    const struct trie_node *trie;
+    struct route_trie trie;
     struct regex *regexes;
 };
 
-/* A virtual host within one RouteConfiguration. */
+/* A virtual host within one RouteConfiguration, with what matching needs of it at hand. */
 struct host_entry {
-    struct virtual_host *host;
+    struct route_trie trie;
+    const struct route_entry *routes;
     const struct host_entry *next; /* where matching goes on, NULL: nowhere */
+    struct virtual_host *host;
 };
 
 /* One domain: a node of the host table. */
@@ -176,5 +199,7 @@ const char *route_conditions_check(const struct route_conditions *conditions, st
                                    struct text query, struct text host,
                                    const struct request_head *head, struct text *out_detail);
 bool text_match_check(const struct text_match *match, struct text value);
+/* "GET" and so on; empty for METHOD_OTHER. */
+struct text method_name(enum http_method method);
 /* route.c: whether the path alone would do; what the trie finds, without the trie. */
 bool route_path_check(const struct route_entry *entry, struct text path);

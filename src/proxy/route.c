@@ -8,9 +8,10 @@
 #define NO_ROUTE UINT32_MAX
 
 struct candidates {
+    const struct route_trie *trie;
     struct text path;
     const struct trie_node *end; /* the path ends here, or NULL */
-    const struct trie_node *up;  /* deepest node with prefixes */
+    const struct trie_node *up;  /* deepest node with prefixes, or NULL */
 };
 
 static const struct host_domain *find_suffix(const struct plan_routes *routes, struct text host)
@@ -60,60 +61,87 @@ static const struct host_domain *find_domain(const struct plan_routes *routes, s
     return found ? found : routes->fallback;
 }
 
-static void walk(const struct trie_node *node, struct text path, struct candidates *out)
+static bool label_fits(const struct trie_node *node, struct text path)
 {
-    *out = (struct candidates){ .path = path };
+    const char *label = node->label_size > TRIE_INLINE ? node->label_at : node->label;
+    return path.size >= node->depth &&
+           memcmp(path.at + node->depth - node->label_size, label, node->label_size) == 0;
+}
+
+static const struct trie_node *find_child(const struct route_trie *trie,
+                                          const struct trie_node *node, char byte)
+{
+    const uint8_t *bytes =
+        node->child_count > TRIE_INLINE ? node->child_bytes_at : node->child_bytes;
+    const uint8_t *found =
+        node->child_count > 0 ? memchr(bytes, (unsigned char)byte, node->child_count) : NULL;
+    return found ? &trie->nodes[node->children + (found - bytes)] : NULL;
+}
+
+static const struct trie_node *node_up(const struct route_trie *trie, const struct trie_node *node)
+{
+    return node->up != TRIE_NONE ? &trie->nodes[node->up] : NULL;
+}
+
+static void walk(const struct route_trie *trie, struct text path, struct candidates *out)
+{
+    *out = (struct candidates){ .trie = trie, .path = path };
     const struct trie_node *last = NULL;
-    while (node != NULL) {
-        size_t from = node->depth - node->label.size;
-        if (path.size < node->depth ||
-            memcmp(path.at + from, node->label.at, node->label.size) != 0) {
-            break;
-        }
+    const struct trie_node *node = trie->nodes;
+    while (node != NULL && label_fits(node, path)) {
         last = node;
         if (path.size == node->depth) {
             out->end = node;
             break;
         }
-        const uint8_t *child =
-            node->child_count == 0
-                ? NULL
-                : memchr(node->child_bytes, (unsigned char)path.at[node->depth], node->child_count);
-        node = child ? &node->children[child - node->child_bytes] : NULL;
+        node = find_child(trie, node, path.at[node->depth]);
     }
     if (last != NULL) {
-        out->up = last->elements.count + last->bytes.count > 0 ? last : last->up;
+        bool has_prefixes = last->elements_count + last->bytes_count > 0;
+        out->up = has_prefixes ? last : node_up(trie, last);
     }
 }
 
-/* The lowest number of the list from `from` on. */
-static uint32_t lowest(const struct route_list *list, uint32_t from)
+/* The lowest number from `from` on. */
+static uint32_t lowest(const uint32_t *items, uint32_t count, uint32_t from)
 {
     uint32_t low = 0;
-    uint32_t high = list->count;
-    if (high == 0 || list->items[0] >= from) {
-        return high == 0 ? NO_ROUTE : list->items[0];
+    uint32_t high = count;
+    if (high == 0 || items[0] >= from) {
+        return high == 0 ? NO_ROUTE : items[0];
     }
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (list->items[middle] < from) {
+        if (items[middle] < from) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return low < list->count ? list->items[low] : NO_ROUTE;
+    return low < count ? items[low] : NO_ROUTE;
+}
+
+static const uint32_t *lists_of(const struct route_trie *trie, const struct trie_node *node)
+{
+    bool alone = node->exact_count + node->elements_count + node->bytes_count == 1;
+    return alone ? &node->first : trie->order + node->first;
 }
 
 static uint32_t next_candidate(const struct candidates *candidates, uint32_t from)
 {
     struct text path = candidates->path;
-    uint32_t best = candidates->end ? lowest(&candidates->end->exact, from) : NO_ROUTE;
-    for (const struct trie_node *node = candidates->up; node != NULL; node = node->up) {
-        uint32_t found = lowest(&node->bytes, from);
+    const struct trie_node *end = candidates->end;
+    uint32_t best = NO_ROUTE;
+    if (end != NULL) {
+        best = lowest(lists_of(candidates->trie, end), end->exact_count, from);
+    }
+    for (const struct trie_node *node = candidates->up; node != NULL;
+         node = node_up(candidates->trie, node)) {
+        const uint32_t *elements = lists_of(candidates->trie, node) + node->exact_count;
+        uint32_t found = lowest(elements + node->elements_count, node->bytes_count, from);
         best = found < best ? found : best;
-        if (node->elements.count > 0 && (path.size == node->depth || path.at[node->depth] == '/')) {
-            found = lowest(&node->elements, from);
+        if (node->elements_count > 0 && (path.size == node->depth || path.at[node->depth] == '/')) {
+            found = lowest(elements, node->elements_count, from);
             best = found < best ? found : best;
         }
     }
@@ -155,24 +183,43 @@ static const char *check(const struct route_entry *entry, const struct route_req
                                   request->head, out_detail);
 }
 
-static const struct route *match_in(const struct virtual_host *host,
-                                    const struct route_request *request,
-                                    const struct route_trace *trace)
+/* Told of everything: slower, and used by people. */
+static const struct route *match_traced(const struct host_entry *host,
+                                        const struct route_request *request,
+                                        const struct route_trace *trace)
 {
     struct candidates candidates;
-    walk(host->trie, request->path, &candidates);
+    walk(&host->trie, request->path, &candidates);
     uint32_t next = next_candidate(&candidates, 0);
-    while (next != NO_ROUTE) {
+    for (; next != NO_ROUTE; next = next_candidate(&candidates, next + 1)) {
         const struct route_entry *entry = &host->routes[next];
         struct text detail = text_of(NULL, 0);
         const char *why = check(entry, request, &detail);
-        if (trace && trace->on_candidate) {
+        if (trace->on_candidate) {
             trace->on_candidate(trace->owner, &entry->route, why, detail);
         }
         if (why == NULL) {
             return &entry->route;
         }
-        next = next_candidate(&candidates, next + 1);
+    }
+    return NULL;
+}
+
+static const struct route *match_in(const struct host_entry *host,
+                                    const struct route_request *request)
+{
+    struct candidates candidates;
+    walk(&host->trie, request->path, &candidates);
+    uint32_t next = next_candidate(&candidates, 0);
+    for (; next != NO_ROUTE; next = next_candidate(&candidates, next + 1)) {
+        struct route_gate gate = host->trie.gates[next];
+        if (gate.method != METHOD_OTHER && gate.method != request->head->method_id) {
+            continue;
+        }
+        struct text detail;
+        if (gate.is_plain || check(&host->routes[next], request, &detail) == NULL) {
+            return &host->routes[next].route;
+        }
     }
     return NULL;
 }
@@ -191,8 +238,10 @@ const struct route *route_match(const struct plan_routes *routes,
         if (trace && trace->on_virtual_host) {
             trace->on_virtual_host(trace->owner, entry->host->name, name);
         }
-        route = match_in(entry->host, request, trace);
-        name = entry->host->next_domain;
+        route = trace ? match_traced(entry, request, trace) : match_in(entry, request);
+        if (trace) {
+            name = entry->host->next_domain;
+        }
     }
     return route;
 }

@@ -170,6 +170,18 @@ static const char *check_header(const struct header_condition *condition, struct
                                               : "the header field has another value";
 }
 
+struct text method_name(enum http_method method)
+{
+    static const struct text names[] = {
+        [METHOD_OTHER] = { "", 0 },      [METHOD_GET] = { "GET", 3 },
+        [METHOD_HEAD] = { "HEAD", 4 },   [METHOD_POST] = { "POST", 4 },
+        [METHOD_PUT] = { "PUT", 3 },     [METHOD_DELETE] = { "DELETE", 6 },
+        [METHOD_PATCH] = { "PATCH", 5 }, [METHOD_OPTIONS] = { "OPTIONS", 7 },
+        [METHOD_TRACE] = { "TRACE", 5 }, [METHOD_CONNECT] = { "CONNECT", 7 },
+    };
+    return names[method];
+}
+
 static bool is_plain(struct text t)
 {
     return text_find_byte(t, '%') == t.size && text_find_byte(t, '+') == t.size;
@@ -240,6 +252,10 @@ const char *route_conditions_check(const struct route_conditions *conditions, st
                                    const struct request_head *head, struct text *out_detail)
 {
     char scratch[SCRATCH_SIZE];
+    if (conditions->method != METHOD_OTHER && conditions->method != head->method_id) {
+        *out_detail = method_name((enum http_method)conditions->method);
+        return "the method is another";
+    }
     for (unsigned i = 0; i < conditions->header_count; i++) {
         const struct header_condition *condition = &conditions->headers[i];
         const char *why = check_header(condition, path, query, head, scratch);

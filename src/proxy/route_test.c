@@ -25,6 +25,11 @@ static void fill_head(struct request_head *head, const char *method, const char 
 {
     memset(head, 0, sizeof(*head));
     head->method = text_from_string(method ? method : "GET");
+    for (unsigned id = METHOD_OTHER + 1; id <= METHOD_TRACE; id++) {
+        if (text_equal(head->method, method_name((enum http_method)id))) {
+            head->method_id = (enum http_method)id;
+        }
+    }
     struct text rest = text_from_string(headers);
     struct text line;
     while (text_split(&rest, '\n', &line)) {
