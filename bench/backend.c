@@ -1,6 +1,6 @@
-/* The backend of the benchmark: HTTP/1.1 on bare epoll, made to cost little. Any request is answered
- * with 200 and 128 bytes; a target that ends in "16k" with 16 KiB. Keep-alive and pipelining; no
- * request bodies.
+/* The backend of the benchmark: HTTP/1.1 on bare epoll, made to cost little. Any request is
+ * answered with 200 and 128 bytes; a target that ends in "16k" with 16 KiB. Keep-alive and
+ * pipelining; no request bodies.
  *
  *     backend PORT      (on 127.0.0.1) */
 #include <arpa/inet.h>

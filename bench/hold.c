@@ -1,6 +1,6 @@
-/* Idle clients of the benchmark: opens many connections, has each serve one request, and holds them.
- * Prints "held N" then; on a line of input prints "open N", how many the server has not closed, and
- * on end of input leaves.
+/* Idle clients of the benchmark: opens many connections, has each serve one request, and holds
+ * them. Prints "held N" then; on a line of input prints "open N", how many the server has not
+ * closed, and on end of input leaves.
  *
  *     hold PORT COUNT TARGET      (on 127.0.0.1) */
 #include <arpa/inet.h>
