@@ -324,6 +324,7 @@ bool json_read(struct text bytes, struct document_handler *handler)
     if (text_starts_with(bytes, TEXT("\xEF\xBB\xBF"))) {
         bytes = text_from(bytes, 3);
     }
+    bytes.at = bytes.at ? bytes.at : "";
     struct json_reader reader = {
         .start_of_line = bytes.at,
         .at = bytes.at,

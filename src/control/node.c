@@ -306,30 +306,37 @@ struct node node_copy(struct arena *arena, const struct node *node)
     return copy;
 }
 
-static void append_number(struct buffer *out, uint32_t number)
+/* Kind, relative line and a count or size in front of what follows: one reservation a node. */
+static void flatten_head(const struct node *node, uint32_t base_line, size_t count,
+                         struct text text, struct buffer *out)
 {
-    buffer_append(out, text_of((const char *)&number, sizeof(number)));
+    char *to = buffer_reserve(out, 16 + text.size);
+    uint32_t line = base_line != 0 ? node->line - base_line : 0;
+    uint32_t number = (uint32_t)count;
+    to[0] = (char)node->kind;
+    memcpy(to + 1, &line, sizeof(line));
+    memcpy(to + 5, &number, sizeof(number));
+    if (text.size > 0) {
+        memcpy(to + 9, text.at, text.size);
+    }
+    out->size += 9 + text.size;
 }
 
 void node_flatten(const struct node *node, uint32_t base_line, struct buffer *out)
 {
-    buffer_append_byte(out, (char)node->kind);
-    if (base_line != 0) {
-        append_number(out, node->line - base_line);
-    }
+    struct text none = text_of(NULL, 0);
     if (node->kind == NODE_MAP) {
-        append_number(out, (uint32_t)node->map.count);
+        flatten_head(node, base_line, node->map.count, none, out);
         for (size_t i = 0; i < node->map.count; i++) {
             node_flatten(&node->map.entries[i].key, base_line, out);
             node_flatten(&node->map.entries[i].value, base_line, out);
         }
     } else if (node->kind == NODE_LIST) {
-        append_number(out, (uint32_t)node->list.count);
+        flatten_head(node, base_line, node->list.count, none, out);
         for (size_t i = 0; i < node->list.count; i++) {
             node_flatten(&node->list.items[i], base_line, out);
         }
     } else {
-        append_number(out, (uint32_t)node->text.size);
-        buffer_append(out, node->text);
+        flatten_head(node, base_line, node->text.size, node->text, out);
     }
 }

@@ -298,7 +298,8 @@ static void tell_unknown(struct decode *decode, const struct shape *shape,
 static const struct field *find_field(const struct shape *shape, struct text name)
 {
     for (size_t i = 0; i < shape->count; i++) {
-        if (text_equal(text_from_string(shape->fields[i].name), name)) {
+        const char *known = shape->fields[i].name;
+        if (strncmp(known, name.at, name.size) == 0 && strlen(known) == name.size) {
             return &shape->fields[i];
         }
     }

@@ -45,6 +45,7 @@ struct store {
     ARRAY_OF(struct slot *) touched;
     ARRAY_OF(struct change) changes; /* hold references */
     ARRAY_OF(struct invalid_policy) invalid_policies;
+    bool any_file; /* something was put or removed since the last commit */
     uint64_t version;
 };
 
@@ -197,6 +198,7 @@ void store_put(struct store *store, uint32_t rank, struct intake *intake)
         finding_list_init(&file->parse);
         map_put(&store->files, file->name, file);
     }
+    store->any_file = true;
     finding_list_clear(&file->parse);
     file->parse_failed = intake->failed;
     if (intake->failed) {
@@ -217,6 +219,7 @@ void store_remove(struct store *store, struct text name)
 {
     struct store_file *file = map_find(&store->files, name);
     if (file != NULL) {
+        store->any_file = true;
         withdraw(store, file);
         map_remove(&store->files, file->name);
         free_file(file);
@@ -509,7 +512,6 @@ static bool list_policies(struct store *store)
 struct change_list store_commit(struct store *store)
 {
     clear_changes(store);
-    bool any = store->touched.count > 0;
     touch(store, TEXT("GatewayClass//" WEFT_CLASS));
     /* Settling an object touches its namespace, which is settled later in the same loop. One that was
      * settled before it is looked at again below. */
@@ -526,7 +528,8 @@ struct change_list store_commit(struct store *store)
     }
     store->touched.count = 0;
     list_changes(store);
-    bool policies = any && list_policies(store);
+    bool policies = store->any_file && list_policies(store);
+    store->any_file = false;
     if (store->changes.count > 0 || policies) {
         store->version++;
     }
