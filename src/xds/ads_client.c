@@ -34,6 +34,10 @@ struct client_type {
     struct map entries; /* name -> struct client_entry */
 };
 
+/* The version named on reconnect for what is taken but not yet settled: none a server gives, so
+ * that it comes again and is answered on the new stream, or is known to be removed. */
+#define UNSETTLED TEXT("unsettled")
+
 #define TYPES_MAX 8
 
 struct ads_client {
@@ -196,10 +200,11 @@ static void subscribe_anew(struct ads_client *client, struct client_type *type)
             COMPOSE_ADD(&arena, request, resource_names_subscribe,
                         compose_string(&arena, entry->name));
         }
-        if (entry->version.size > 0)
+        struct text version = entry->received.at ? UNSETTLED : entry->version;
+        if (version.size > 0)
             COMPOSE_ADD(&arena, request, initial_resource_versions,
                         compose_entry(&arena, version_entry(), entry->name,
-                                      compose_string(&arena, entry->version)));
+                                      compose_string(&arena, version)));
     }
     if (type->wildcard || request->n_resource_names_subscribe > 0)
         request_send(client, request);
@@ -470,6 +475,21 @@ void ads_client_refuse(struct ads_client *client, struct text type_url, struct t
             return;
         }
     }
+}
+
+void ads_client_retry(struct ads_client *client, struct text type_url, struct text name)
+{
+    struct client_type *type = type_find(client, type_url);
+    ensure(type != NULL);
+    if (!client->connected || (!type->wildcard && !map_find(&type->entries, name)))
+        return;
+    struct arena arena;
+    arena_init(&arena);
+    Envoy__Service__Discovery__V3__DeltaDiscoveryRequest *request =
+        request_new(client, type, &arena);
+    COMPOSE_ADD(&arena, request, resource_names_subscribe, compose_string(&arena, name));
+    request_send(client, request);
+    arena_fini(&arena);
 }
 
 static void answer(struct ads_client *client, const struct ads_answer *due)

@@ -69,6 +69,11 @@ void ads_client_refuse(struct ads_client *client, struct text type_url, struct t
                        const struct error *error);
 void ads_client_settle(struct ads_client *client);
 
+/* Asks for a resource anew, as when what made the owner refuse it has passed: it comes through
+ * on_resources even where nothing changed, and is answered again. Nothing while there is no stream:
+ * a new stream brings what was refused by itself. */
+void ads_client_retry(struct ads_client *client, struct text type_url, struct text name);
+
 /* Names asked for that the server has neither sent nor called absent. */
 void ads_client_each_awaited(const struct ads_client *client, void *owner,
                              void (*on_name)(void *owner, struct text type_url, struct text name));

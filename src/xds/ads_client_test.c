@@ -1,8 +1,8 @@
 /* The ADS client as scripts: each line is a command or, after ">", what the client must do next.
  *   connect | disconnect | idle | settle | awaits
  *   give T NAME=BYTES -NAME NAME! NAME?BYTES   a response: resource, removal, heartbeat, other type
- *   want T NAME... | bad NAME (the owner refuses it from now on) | good NAME | late T NAME
- * Said back: "> ask T ...", "> got T ...", "> idle", "> awaits T NAME", "> broken". */
+ *   retry T NAME | want T NAME... | bad NAME (the owner refuses it from now on) | good NAME | late
+ * T NAME Said back: "> ask T ...", "> got T ...", "> idle", "> awaits T NAME", "> broken". */
 #include "xds/ads_client.h"
 
 #include "base/map.h"
@@ -46,6 +46,12 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void sort_names(char **names, size_t count)
+{
+    if (count > 0)
+        qsort(names, count, sizeof(*names), compare_strings);
+}
+
 static void note_request(void *owner, struct text bytes)
 {
     struct world *world = owner;
@@ -58,9 +64,8 @@ static void note_request(void *owner, struct text bytes)
         assert_string_equal(request->node->user_agent_name, "weft");
         buffer_format(&world->said, " node=%s/%s", request->node->id, request->node->cluster);
     }
-    if (request->n_resource_names_subscribe > 0)
-        qsort(request->resource_names_subscribe, request->n_resource_names_subscribe,
-              sizeof(char *), compare_strings);
+    sort_names(request->resource_names_subscribe, request->n_resource_names_subscribe);
+    sort_names(request->resource_names_unsubscribe, request->n_resource_names_unsubscribe);
     for (size_t i = 0; i < request->n_resource_names_subscribe; i++)
         buffer_format(&world->said, " +%s", request->resource_names_subscribe[i]);
     for (size_t i = 0; i < request->n_resource_names_unsubscribe; i++)
@@ -201,6 +206,8 @@ static void run(void *owner, struct text verb, struct text rest)
         map_remove(&world->bad, first);
     } else if (text_equal(verb, TEXT("chain"))) {
         world->want_on_clusters = first;
+    } else if (text_equal(verb, TEXT("retry"))) {
+        ads_client_retry(world->client, script_url(first), rest);
     } else if (text_equal(verb, TEXT("late"))) {
         struct error error;
         error_set(&error, "cannot bind");
@@ -240,6 +247,11 @@ static const struct script scripts[] = {
     { "late refusal of what is not there is nothing",
       HELLO "late LDS x\ngive LDS l=1\n> got LDS l=1\nidle\n> idle\nsettle\n> ask LDS "
             "nonce=1\nlate LDS l\n" },
+    { "a listener that can be bound after all",
+      "retry LDS l\n" HELLO "give LDS l=1\n> got LDS l=1\nidle\n> idle\nlate LDS l\n"
+      "settle\n> ask LDS nonce=1 error=l: cannot bind [l: cannot bind]\n"
+      "retry LDS l\n> ask LDS +l\ngive LDS l=1\n> got LDS l=1\nidle\n> idle\n"
+      "settle\n> ask LDS nonce=2\nretry RDS unwanted\n" },
     { "wants names", HELLO "want EDS a b\n> ask EDS +a +b\nwant EDS a b\nwant EDS b c\n"
                            "> ask EDS +c -a\nwant EDS\n> ask EDS -b -c\nwant EDS\n" },
     { "wants the same name twice", HELLO "want EDS a a\n> ask EDS +a\nwant EDS a a\n" },
@@ -282,7 +294,8 @@ static const struct script scripts[] = {
       HELLO "give CDS a=1\n> got CDS a=1\ndisconnect\nidle\n> idle\nsettle\n"
             "connect\n> ask CDS node=n1/edge =a:v1\n> ask LDS\n" },
     { "answers of an old stream are not sent on a new one",
-      HELLO "give CDS a=1\n> got CDS a=1\ndisconnect\nconnect\n> ask CDS node=n1/edge\n> ask LDS\n"
+      HELLO "give CDS a=1\n> got CDS a=1\ndisconnect\nconnect\n> ask CDS node=n1/edge "
+            "=a:unsettled\n> ask LDS\n"
             "give CDS a=1\n> got CDS a=1\nidle\n> idle\nsettle\n> ask CDS nonce=2\n" },
     { "reasons that are not UTF-8 are mended",
       HELLO "bad a\ngive CDS a=\xff\n> got CDS a=\xff\nidle\n> idle\n"

@@ -22,7 +22,7 @@ struct world {
     unsigned removed;
     unsigned acks;
     unsigned nacks;
-    const char *refused; /* a name */
+    const char *refused; /* a name, or "*" */
     char reason[256];
 };
 
@@ -42,12 +42,14 @@ static void take(void *owner, struct text type_url, struct ads_resource *resourc
     world->resources += (unsigned)count;
     world->removed += (unsigned)removed_count;
     for (size_t i = 0; i < count; i++) {
-        if (world->refused && text_equal(resources[i].name, text_from_string(world->refused))) {
+        struct text refused = text_from_string(world->refused);
+        if (text_equal(refused, TEXT("*")) || text_equal(resources[i].name, refused)) {
             struct error error;
             error_set(&error, "listeners[0]: no");
             ads_resource_refuse(&resources[i], &error);
         }
-        wanted[wanted_count++] = resources[i].bytes;
+        if (wanted_count < 64)
+            wanted[wanted_count++] = resources[i].bytes;
     }
     if (count > 0 && text_equal(type_url, TYPE_CLUSTER))
         ads_client_want(world->client, TYPE_ENDPOINTS, wanted, wanted_count);
@@ -164,6 +166,27 @@ static void a_refusal_reaches_the_server(void **state)
     close_world(&world);
 }
 
+/* However many are refused, none passes for taken. */
+static void every_refusal_is_told(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world);
+    world.refused = "*";
+    for (int i = 0; i < 1000; i++) {
+        char name[16];
+        int size = snprintf(name, sizeof(name), "c%d", i);
+        ads_server_set(world.server, TYPE_CLUSTER, text_of(name, (size_t)size), TEXT("e"));
+    }
+    ads_server_set(world.server, TYPE_ENDPOINTS, TEXT("e"), TEXT("1"));
+    ads_server_commit(world.server);
+    ads_pipe_join(world.pipe, world.client);
+    turn_until_quiet(&world);
+    assert_int_equal(world.nacks, 1001);
+    assert_int_equal(world.acks, 0);
+    close_world(&world);
+}
+
 static void removals_come_last(void **state)
 {
     (void)state;
@@ -202,9 +225,8 @@ static void ends_at_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_commit_is_one_build),
-        cmocka_unit_test(a_refusal_reaches_the_server),
-        cmocka_unit_test(removals_come_last),
+        cmocka_unit_test(one_commit_is_one_build), cmocka_unit_test(a_refusal_reaches_the_server),
+        cmocka_unit_test(every_refusal_is_told),   cmocka_unit_test(removals_come_last),
         cmocka_unit_test(ends_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,6 +303,10 @@ static const struct script scripts[] = {
     { "refused bytes are sent when asked for",
       "set EDS a 1\ncommit\nopen\nask EDS +a\n" NODE "> EDS a=1\nnack EDS a\n> no EDS a: bad a\n"
       "ask EDS +a\n> EDS a=1\n" },
+    { "refused bytes are sent when asked for under a wildcard",
+      "set LDS l 1\ncommit\nopen\nask LDS\n" NODE
+      "> LDS l=1\nnack LDS l\n> no LDS l: bad l\nask LDS +l\n> LDS l=1\nack LDS\n> ok LDS l\n"
+      "state LDS l\n> acked\nremove LDS l\ncommit\n> LDS -l\n" },
     { "reconnect sends what changed",
       TWO "ask CDS =a:1 =b:0 =c:1\n" NODE "> CDS b=1\n> CDS -c\nstate CDS a\n> acked\n" },
     { "reconnect with nothing new is silent", TWO "ask CDS =a:1 =b:1\n" NODE },

@@ -3,6 +3,7 @@
  * lives on the stack and links to its parent, so that an error can be told with its path. */
 #include "xds/guard.h"
 
+#include "google/protobuf/any.pb-c.h"
 #include "xds/registry.h"
 
 #include <stdio.h>
@@ -191,11 +192,6 @@ static bool check_bytes(struct guard *guard, const struct frame *frame, struct t
     return check_packed(guard, frame, bytes);
 }
 
-static bool is_any(const ProtobufCMessageDescriptor *descriptor)
-{
-    return strcmp(descriptor->name, "google.protobuf.Any") == 0;
-}
-
 /* The field of the tag that was read; sets frame->field. Wire types must be what the field says;
  * numbers may be packed into bytes when repeated. */
 static bool take_field(struct guard *guard, struct frame *frame, uint64_t tag)
@@ -268,7 +264,7 @@ static bool check_any(struct guard *guard, const struct frame *frame, struct tex
 static bool check_message(struct guard *guard, struct frame *frame)
 {
     struct text type_url = { 0 }, value = { 0 };
-    bool any = is_any(frame->descriptor);
+    bool any = frame->descriptor == &google__protobuf__any__descriptor;
     guard->decoded += frame->descriptor->sizeof_message;
     while (frame->at < frame->end) {
         struct text bytes;
