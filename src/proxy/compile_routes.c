@@ -14,6 +14,8 @@
 #define ROUTES      Envoy__Config__Route__V3__RouteConfiguration
 #define HOST        Envoy__Config__Route__V3__VirtualHost
 #define HOSTS_FIELD 2
+/* Up to so many changed virtual hosts are decoded one by one. */
+#define FEW_HOSTS 16
 
 /* The wire bytes of a RouteConfiguration, cut. */
 struct cut {
@@ -88,6 +90,14 @@ static bool cut_hosts(struct cut *cut, struct text bytes)
     }
     return true;
 }
+
+/* One RouteConfiguration under way. */
+struct routes_compile {
+    struct plan_routes *routes;
+    const ROUTES *message; /* without virtual hosts */
+    const struct cut *cut;
+    struct compile_notes *notes;
+};
 
 /* What decides whether a virtual host can be shared: its bytes and what stands around it. */
 static void hash_host(struct text rest, struct text host, uint64_t out_hash[2])
@@ -195,72 +205,147 @@ static struct virtual_host *host_new(const uint64_t hash[2])
 }
 
 /* NULL on error. */
-static struct virtual_host *compile_host(const ROUTES *routes, struct text bytes,
-                                         const uint64_t hash[2], struct compile_notes *notes,
+static struct virtual_host *compile_host(const struct routes_compile *compile, const HOST *message,
+                                         struct arena *scratch, const uint64_t hash[2],
                                          struct error *error)
 {
-    struct arena scratch;
-    arena_init(&scratch);
-    ProtobufCMessage *message;
     struct virtual_host *host = host_new(hash);
-    struct host_compile compile = {
+    struct host_compile inner = {
         .host = host,
         .arena = &host->arena,
-        .scratch = &scratch,
-        .notes = notes,
-        .most_specific_wins = routes->most_specific_header_mutations_wins,
-        .routes = routes,
+        .scratch = scratch,
+        .notes = compile->notes,
+        .most_specific_wins = compile->message->most_specific_header_mutations_wins,
+        .routes = compile->message,
+        .message = message,
     };
-    bool filled = xds_decode_as(&envoy__config__route__v3__virtual_host__descriptor, bytes,
-                                &scratch, &message, error) &&
-                  compile_inspect(notes, message, &scratch, error);
-    if (filled) {
-        compile.message = (const HOST *)message;
-        compile_note_message(notes, message);
-        filled = fill_host(&compile, error);
-    }
-    arena_fini(&scratch);
-    if (!filled) {
+    compile_note_message(compile->notes, &message->base);
+    if (!fill_host(&inner, error)) {
         virtual_host_unref(host);
         return NULL;
     }
     return host;
 }
 
-static void index_older(const struct plan_routes *older, struct map *out_hosts)
+static struct virtual_host *decode_host(const struct routes_compile *compile, struct text bytes,
+                                        const uint64_t hash[2], struct error *error)
 {
-    map_init(out_hosts);
-    for (uint32_t i = 0; older != NULL && i < older->entry_count; i++) {
-        struct virtual_host *host = older->entries[i].host;
-        map_put(out_hosts, text_of((const char *)host->hash, sizeof(host->hash)), host);
+    struct arena scratch;
+    arena_init(&scratch);
+    ProtobufCMessage *message;
+    struct virtual_host *host = NULL;
+    if (xds_decode_as(&envoy__config__route__v3__virtual_host__descriptor, bytes, &scratch,
+                      &message, error) &&
+        compile_inspect(compile->notes, message, &scratch, error)) {
+        host = compile_host(compile, (const HOST *)message, &scratch, hash, error);
+    }
+    arena_fini(&scratch);
+    return host;
+}
+
+static void append_varint(struct buffer *out, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) {
+        buffer_append_byte(out, (char)(value | 0x80));
+    }
+    buffer_append_byte(out, (char)value);
+}
+
+/* A RouteConfiguration of the virtual hosts that changed. The others are stood in for, so that
+ * places in errors stay right. */
+static void join_changed(const struct routes_compile *compile, struct buffer *out)
+{
+    const struct text stand_in = TEXT("\x0a\x01-\x12\x01-"); /* name and domain "-" */
+    buffer_init(out);
+    buffer_append(out, buffer_text(&compile->cut->rest));
+    for (size_t i = 0; i < compile->cut->count; i++) {
+        struct text bytes = compile->routes->entries[i].host ? stand_in : compile->cut->hosts[i];
+        append_varint(out, HOSTS_FIELD << 3 | 2);
+        append_varint(out, bytes.size);
+        buffer_append(out, bytes);
     }
 }
 
-static bool fill_hosts(struct plan_routes *routes, const ROUTES *message, const struct cut *cut,
-                       const struct plan_routes *older, struct compile_notes *notes,
-                       struct error *error)
+/* Many at once: decoding and inspecting have a price for each call. */
+static bool decode_together(const struct routes_compile *compile, uint64_t (*hashes)[2],
+                            struct error *error)
 {
-    struct map known;
-    bool filled = true;
-    index_older(older, &known);
-    routes->entries = arena_new_array(&routes->arena, struct host_entry, cut->count);
-    for (size_t i = 0; i < cut->count && filled; i++) {
-        uint64_t hash[2];
-        hash_host(buffer_text(&cut->rest), cut->hosts[i], hash);
-        struct virtual_host *host = map_find(&known, text_of((const char *)hash, sizeof(hash)));
-        host = host ? virtual_host_ref(host)
-                    : compile_host(message, cut->hosts[i], hash, notes, error);
-        if (host == NULL) {
-            filled = error_prefix(error, "virtual_hosts[%zu]", i);
-        } else {
-            routes->entries[routes->entry_count++] = (struct host_entry){
-                .trie = host->trie,
-                .routes = host->routes,
-                .host = host,
-            };
+    struct arena scratch;
+    struct buffer bytes;
+    ProtobufCMessage *message;
+    arena_init(&scratch);
+    join_changed(compile, &bytes);
+    bool done = xds_decode_as(&envoy__config__route__v3__route_configuration__descriptor,
+                              buffer_text(&bytes), &scratch, &message, error) &&
+                compile_inspect(compile->notes, message, &scratch, error);
+    for (size_t i = 0; i < compile->cut->count && done; i++) {
+        struct host_entry *entry = &compile->routes->entries[i];
+        if (entry->host == NULL) {
+            const HOST *host = ((const ROUTES *)message)->virtual_hosts[i];
+            entry->host = compile_host(compile, host, &scratch, hashes[i], error);
+            done = entry->host != NULL || error_prefix(error, "virtual_hosts[%zu]", i);
         }
     }
+    buffer_fini(&bytes);
+    arena_fini(&scratch);
+    return done;
+}
+
+static bool decode_each(const struct routes_compile *compile, uint64_t (*hashes)[2],
+                        struct error *error)
+{
+    for (size_t i = 0; i < compile->cut->count; i++) {
+        struct host_entry *entry = &compile->routes->entries[i];
+        if (entry->host == NULL) {
+            entry->host = decode_host(compile, compile->cut->hosts[i], hashes[i], error);
+            if (entry->host == NULL) {
+                return error_prefix(error, "virtual_hosts[%zu]", i);
+            }
+        }
+    }
+    return true;
+}
+
+/* Fills in those that `older` has; returns how many it has not. */
+static size_t share_hosts(struct plan_routes *routes, const struct cut *cut,
+                          const struct plan_routes *older, uint64_t (*hashes)[2])
+{
+    struct map known;
+    size_t changed = 0;
+    map_init(&known);
+    for (uint32_t i = 0; older != NULL && i < older->entry_count; i++) {
+        struct virtual_host *host = older->entries[i].host;
+        map_put(&known, text_of((const char *)host->hash, sizeof(host->hash)), host);
+    }
+    for (size_t i = 0; i < cut->count; i++) {
+        hash_host(buffer_text(&cut->rest), cut->hosts[i], hashes[i]);
+        struct virtual_host *host =
+            map_find(&known, text_of((const char *)hashes[i], sizeof(hashes[i])));
+        routes->entries[i].host = host ? virtual_host_ref(host) : NULL;
+        changed += host == NULL;
+    }
     map_fini(&known);
+    return changed;
+}
+
+static bool fill_hosts(const struct routes_compile *compile, const struct plan_routes *older,
+                       struct error *error)
+{
+    struct plan_routes *routes = compile->routes;
+    size_t count = compile->cut->count;
+    uint64_t(*hashes)[2] = calloc(count + 1, sizeof(*hashes));
+    ensure(hashes != NULL);
+    routes->entries = arena_new_array(&routes->arena, struct host_entry, count);
+    routes->entry_count = (uint32_t)count;
+    size_t changed = share_hosts(routes, compile->cut, older, hashes);
+    bool filled = changed <= FEW_HOSTS ? decode_each(compile, hashes, error)
+                                       : decode_together(compile, hashes, error);
+    for (size_t i = 0; i < count && filled; i++) {
+        struct host_entry *entry = &routes->entries[i];
+        entry->trie = entry->host->trie;
+        entry->routes = entry->host->routes;
+    }
+    free(hashes);
     return filled;
 }
 
@@ -302,8 +387,8 @@ static bool fill_routes(struct plan_routes *routes, struct text name, const stru
         filled = text_equal(text_from_string(decoded->name), name) ||
                  error_set(error, "name: \"%s\" in a resource named \"%.*s\"", decoded->name,
                            TEXT_ARG(name));
-        filled = filled && fill_hosts(routes, decoded, cut, older, notes, error) &&
-                 names_are_unique(routes, error) &&
+        struct routes_compile compile = { routes, decoded, cut, notes };
+        filled = filled && fill_hosts(&compile, older, error) && names_are_unique(routes, error) &&
                  plan_host_table(routes, notes, note_domain, error);
     }
     arena_fini(&scratch);
