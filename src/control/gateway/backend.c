@@ -2,7 +2,7 @@
  * EndpointSlices behind it. Each destination becomes one struct graph_cluster. */
 #include "control/gateway/builder.h"
 
-#include <stdio.h>
+#include "base/ensure.h"
 
 /* ---- EndpointSlices by Service --------------------------------------------------------------- */
 
@@ -347,22 +347,39 @@ static enum backend_state judge_x_backend(struct builder *builder, struct graph_
 
 /* ---- resolution ------------------------------------------------------------------------------ */
 
+/* "NAME/80". Without printf: each backendRef comes by here. */
+static struct text append_number(char bytes[BUILDER_KEY_MAX], struct text name, uint16_t number)
+{
+    char digits[8];
+    size_t size = 0;
+    do {
+        digits[size++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    ensure(name.size + size + 1 < BUILDER_KEY_MAX);
+    bytes[name.size++] = '/';
+    while (size) {
+        bytes[name.size++] = digits[--size];
+    }
+    return name;
+}
+
 /* The cluster of this object and port, made on first use. */
 static struct graph_cluster *find_cluster(struct builder *builder, const struct object *object,
                                           uint16_t port)
 {
     bool is_service = object->kind == KIND_SERVICE;
-    char bytes[BUILDER_KEY_MAX + 32];
-    int size = snprintf(bytes, sizeof(bytes), "%s/%.*s/%.*s/%u",
-                        is_service ? "service" : "xbackend", TEXT_ARG(object->name_space),
-                        TEXT_ARG(object->name), port);
+    char bytes[BUILDER_KEY_MAX];
+    struct text name = builder_key(bytes, is_service ? TEXT("service") : TEXT("xbackend"),
+                                   object->name_space, object->name);
+    name = append_number(bytes, name, port);
     struct map *clusters = &builder->graph->clusters_by_name;
-    struct graph_cluster *cluster = map_find(clusters, text_of(bytes, (size_t)size));
+    struct graph_cluster *cluster = map_find(clusters, name);
     if (cluster) {
         return cluster;
     }
     cluster = arena_new(builder->arena, struct graph_cluster);
-    cluster->name = arena_copy(builder->arena, text_of(bytes, (size_t)size));
+    cluster->name = arena_copy(builder->arena, name);
     cluster->object = object;
     builder_hold(builder, object);
     cluster->state = is_service ? judge_service(builder, cluster, port)
@@ -372,10 +389,11 @@ static struct graph_cluster *find_cluster(struct builder *builder, const struct 
     return cluster;
 }
 
-static void tell(struct builder *builder, const struct object *route, const char *path,
-                 const struct object_ref *ref, struct text name_space, enum backend_state state)
+void backend_tell(struct builder *builder, const struct object *route, const char *path,
+                  const struct object_ref *ref, enum backend_state state)
 {
     const char *reason = backend_state_reason(state);
+    struct text name_space = ref->name_space.size ? ref->name_space : route->name_space;
     switch (state) {
     case BACKEND_INVALID_KIND:
         BUILDER_FINDING(builder, route, path, FINDING_ERROR,
@@ -439,11 +457,10 @@ static enum backend_state resolve(struct builder *builder, const struct object *
 }
 
 struct graph_backend backend_resolve(struct builder *builder, const struct object *route,
-                                     const struct object_ref *ref, const char *path)
+                                     const struct object_ref *ref)
 {
     struct graph_backend backend = { 0 };
     struct text name_space = ref->name_space.size ? ref->name_space : route->name_space;
     backend.state = resolve(builder, route, ref, name_space, &backend.cluster);
-    tell(builder, route, path, ref, name_space, backend.state);
     return backend;
 }

@@ -71,7 +71,10 @@ void build_statuses(struct builder *builder);      /* condition.c: what depends 
 /* backend.c */
 void build_slices(struct builder *builder);
 struct graph_backend backend_resolve(struct builder *builder, const struct object *route,
-                                     const struct object_ref *ref, const char *path);
+                                     const struct object_ref *ref);
+/* The finding that goes with a backend that was not resolved. */
+void backend_tell(struct builder *builder, const struct object *route, const char *path,
+                  const struct object_ref *ref, enum backend_state state);
 
 /* condition.c */
 struct condition condition_make(const char *type, enum condition_status status,

@@ -240,7 +240,13 @@ static void collect_routes(struct builder *builder)
             collect_route(builder, lists[i].items[k]);
         }
     }
-    qsort(graph->routes, graph->route_count, sizeof(*graph->routes), compare_routes);
+    /* The store's order is that of age where nothing says when objects were made. */
+    for (size_t i = 1; i < graph->route_count; i++) {
+        if (compare_routes(&graph->routes[i - 1], &graph->routes[i]) > 0) {
+            qsort(graph->routes, graph->route_count, sizeof(*graph->routes), compare_routes);
+            return;
+        }
+    }
 }
 
 static bool is_served(const struct graph_route *route)

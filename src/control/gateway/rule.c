@@ -45,7 +45,7 @@ const char *backend_state_reason(enum backend_state state)
 static void note_failure(struct builder *builder, struct verdict *verdict,
                          enum backend_state state, const char *path)
 {
-    if (state == BACKEND_RESOLVED || state == BACKEND_POLICY_INVALID) {
+    if (state == BACKEND_POLICY_INVALID) {
         return;
     }
     if (verdict->failures++ == 0) {
@@ -83,11 +83,15 @@ static void refuse_rule(struct builder *builder, struct graph_route *route,
 static void resolve_mirror(struct builder *builder, struct graph_route *route,
                            struct graph_rule *rule, size_t filter, struct verdict *verdict)
 {
+    const struct request_mirror *mirror = rule->spec->filters.items[filter].request_mirror;
+    rule->mirrors[filter] = backend_resolve(builder, route->object, mirror->backend_ref);
+    if (rule->mirrors[filter].state == BACKEND_RESOLVED) {
+        return;
+    }
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof(path), "spec.rules[%zu].filters[%zu].requestMirror.backendRef",
              rule->index, filter);
-    const struct request_mirror *mirror = rule->spec->filters.items[filter].request_mirror;
-    rule->mirrors[filter] = backend_resolve(builder, route->object, mirror->backend_ref, path);
+    backend_tell(builder, route->object, path, mirror->backend_ref, rule->mirrors[filter].state);
     note_failure(builder, verdict, rule->mirrors[filter].state, path);
 }
 
@@ -140,12 +144,19 @@ static void build_backends(struct builder *builder, struct graph_route *route,
     const struct backend_ref_list *refs = &rule->spec->backend_refs;
     rule->backends = arena_new_array(builder->arena, struct graph_backend, refs->count);
     for (size_t i = 0; i < refs->count; i++) {
+        struct graph_backend *backend = &rule->backends[i];
+        *backend = backend_resolve(builder, route->object, &refs->items[i].ref);
+        backend->ref = &refs->items[i];
+        if (backend->state == BACKEND_RESOLVED && refs->items[i].filters.count == 0) {
+            continue;
+        }
         char path[PATH_MAX_BYTES];
         snprintf(path, sizeof(path), "spec.rules[%zu].backendRefs[%zu]", rule->index, i);
-        rule->backends[i] = backend_resolve(builder, route->object, &refs->items[i].ref, path);
-        rule->backends[i].ref = &refs->items[i];
-        judge_backend_filters(builder, route, &rule->backends[i], path);
-        note_failure(builder, verdict, rule->backends[i].state, path);
+        backend_tell(builder, route->object, path, &refs->items[i].ref, backend->state);
+        judge_backend_filters(builder, route, backend, path);
+        if (backend->state != BACKEND_RESOLVED) {
+            note_failure(builder, verdict, backend->state, path);
+        }
     }
 }
 

@@ -150,7 +150,7 @@ void encode_endpoints(struct translation *translation, const struct graph_cluste
     collect(cluster, &list);
     xds_pack(&compose_assignment(&translation->arena, cluster, &list)->base, out);
     array_free(&list.array);
-    arena_reset(&translation->arena);
+    translation_recycle(translation);
 }
 
 /* ---- clusters -------------------------------------------------------------------------------- */
@@ -226,7 +226,7 @@ void encode_cluster(struct translation *translation, const struct graph_cluster 
         set_http2(arena, message);
     }
     xds_pack(&message->base, out);
-    arena_reset(arena);
+    translation_recycle(translation);
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------- */

@@ -183,5 +183,5 @@ void encode_listener(struct translation *translation, const struct graph_socket 
     COMPOSE_ADD(arena, listener, filter_chains, chain);
     listener->traffic_direction = CORE_WORD(TRAFFIC_DIRECTION__INBOUND);
     xds_pack(&listener->base, out);
-    arena_reset(arena);
+    translation_recycle(translation);
 }

@@ -27,8 +27,16 @@
 struct translation {
     const struct translate_options *options;
     const struct graph *graph;
-    struct arena arena; /* of the message at hand: reset when it is packed */
+    struct arena arena; /* of the messages at hand */
 };
+
+/* What was composed is packed: its memory may go. Not each time, that costs more than it saves. */
+static inline void translation_recycle(struct translation *translation)
+{
+    if (translation->arena.used > 256 * 1024) {
+        arena_reset(&translation->arena);
+    }
+}
 
 /* One entry of a typed_per_filter_config; `entry` is the descriptor of the map's entries. */
 #define ADD_OVERRIDE(arena, owner, entry, name, message)                                           \

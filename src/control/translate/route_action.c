@@ -1,8 +1,6 @@
 /* One match of one rule -> Route: name, match, action and what filters add (design note 0001). */
 #include "control/translate/parts.h"
 
-#include <stdio.h>
-
 #define WEIGHT_OVERRIDE                                                                            \
     ROUTE_TYPE(weighted_cluster__cluster_weight__typed_per_filter_config_entry)
 #define WEIGHT_WORD(name) ROUTE_WORD(WEIGHTED_CLUSTER__CLUSTER_WEIGHT__##name)
@@ -10,17 +8,40 @@
 
 /* ---- names and refusals ---------------------------------------------------------------------- */
 
+/* Digits of a small number, in `into`. */
+static struct text digits_of(size_t number, char into[20])
+{
+    size_t at = 20;
+    do {
+        into[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    return text_of(into + at, 20 - at);
+}
+
+/* "httproute/NAMESPACE/NAME/RULE/MATCH". Without printf: every route comes by here. */
 static char *compose_name(struct arena *arena, const struct route_source *source)
 {
-    const struct object *object = source->route->object;
-    struct text rule = source->rule->spec->name;
-    char index[24];
-    if (rule.size == 0) {
-        rule = text_of(index, (size_t)snprintf(index, sizeof(index), "%zu", source->rule->index));
+    char rule[20];
+    char match[20];
+    struct text parts[] = { TEXT("httproute"), source->route->object->name_space,
+                            source->route->object->name, source->rule->spec->name,
+                            digits_of(source->match, match) };
+    if (parts[3].size == 0) {
+        parts[3] = digits_of(source->rule->index, rule);
     }
-    return (char *)(uintptr_t)arena_format(arena, "httproute/%.*s/%.*s/%.*s/%zu",
-                                           TEXT_ARG(object->name_space), TEXT_ARG(object->name),
-                                           TEXT_ARG(rule), source->match).at;
+    size_t size = 0;
+    for (size_t i = 0; i < 5; i++) {
+        size += parts[i].size + 1;
+    }
+    char *name = arena_bytes(arena, size);
+    char *at = name;
+    for (size_t i = 0; i < 5; i++) {
+        memcpy(at, parts[i].at, parts[i].size);
+        at += parts[i].size;
+        *at++ = i < 4 ? '/' : 0;
+    }
+    return name;
 }
 
 static void set_direct(struct arena *arena, Envoy__Config__Route__V3__Route *route,

@@ -232,7 +232,7 @@ static void append_route(struct translation *translation, struct scratch *scratc
     buffer_clear(&scratch->route);
     xds_pack(&route->base, &scratch->route);
     append_field(&scratch->host, FIELD_ROUTES, buffer_text(&scratch->route));
-    arena_reset(&translation->arena);
+    translation_recycle(translation);
 }
 
 static void append_routes(struct translation *translation, struct scratch *scratch,
@@ -266,7 +266,7 @@ static void append_host(struct translation *translation, struct scratch *scratch
     COMPOSE_ADD(arena, head, domains, compose_string(arena, host->domain));
     buffer_clear(&scratch->host);
     xds_pack(&head->base, &scratch->host);
-    arena_reset(arena);
+    translation_recycle(translation);
     if (host->owner->policy_invalid) {
         struct text name = arena_format(arena, "%.*s/policy_invalid", TEXT_ARG(host->owner->key));
         append_route(translation, scratch,
@@ -285,7 +285,7 @@ static void append_host(struct translation *translation, struct scratch *scratch
                      ROUTE_TYPE(virtual_host__typed_per_filter_config_entry),
                      "weft.inherit", &inherit->base);
         xds_pack(&tail->base, &scratch->host);
-        arena_reset(arena);
+        translation_recycle(translation);
     }
 }
 
@@ -321,7 +321,7 @@ void encode_routes(struct translation *translation, const struct graph_socket *s
     xds_pack(&head->base, out);
     buffer_append(out, virtual_hosts);
     xds_pack(&tail->base, out);
-    arena_reset(arena);
+    translation_recycle(translation);
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
