@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-static struct text next_word(struct text *rest)
+static inline struct text next_word(struct text *rest)
 {
     struct text word = text_of("", 0);
     while (rest->at != NULL && word.size == 0) {
@@ -22,8 +22,8 @@ static struct text next_word(struct text *rest)
     return word;
 }
 
-static Envoy__Type__Matcher__V3__StringMatcher *script_string(struct arena *arena, char kind,
-                                                              struct text value)
+static inline Envoy__Type__Matcher__V3__StringMatcher *script_string(struct arena *arena, char kind,
+                                                                     struct text value)
 {
     Envoy__Type__Matcher__V3__StringMatcher *matcher =
         compose_new(arena, &envoy__type__matcher__v3__string_matcher__descriptor);
@@ -40,7 +40,7 @@ static Envoy__Type__Matcher__V3__StringMatcher *script_string(struct arena *aren
     return matcher;
 }
 
-static size_t find_operator(struct text word)
+static inline size_t find_operator(struct text word)
 {
     size_t at = 0;
     while (at < word.size && word.at[at] != '=' && word.at[at] != '~') {
@@ -49,8 +49,8 @@ static size_t find_operator(struct text word)
     return at;
 }
 
-static void script_header(struct arena *arena, Envoy__Config__Route__V3__RouteMatch *match,
-                          struct text word)
+static inline void script_header(struct arena *arena, Envoy__Config__Route__V3__RouteMatch *match,
+                                 struct text word)
 {
     Envoy__Config__Route__V3__HeaderMatcher *header =
         compose_new(arena, &envoy__config__route__v3__header_matcher__descriptor);
@@ -73,8 +73,8 @@ static void script_header(struct arena *arena, Envoy__Config__Route__V3__RouteMa
 
 #define QUERY_SPECIFIER(which) ENVOY__CONFIG__ROUTE__V3__QUERY_PARAMETER_MATCHER__##which
 
-static void script_query(struct arena *arena, Envoy__Config__Route__V3__RouteMatch *match,
-                         struct text word)
+static inline void script_query(struct arena *arena, Envoy__Config__Route__V3__RouteMatch *match,
+                                struct text word)
 {
     Envoy__Config__Route__V3__QueryParameterMatcher *query =
         compose_new(arena, &envoy__config__route__v3__query_parameter_matcher__descriptor);
@@ -87,8 +87,8 @@ static void script_query(struct arena *arena, Envoy__Config__Route__V3__RouteMat
     COMPOSE_ADD(arena, match, query_parameters, query);
 }
 
-static void script_path(struct arena *arena, Envoy__Config__Route__V3__RouteMatch *match,
-                        struct text word)
+static inline void script_path(struct arena *arena, Envoy__Config__Route__V3__RouteMatch *match,
+                               struct text word)
 {
     if (word.size > 0 && word.at[0] == 'i') {
         match->case_sensitive = compose_bool(arena, false);
@@ -115,7 +115,7 @@ static void script_path(struct arena *arena, Envoy__Config__Route__V3__RouteMatc
     }
 }
 
-static Envoy__Config__Route__V3__Route *script_route(struct arena *arena, struct text key)
+static inline Envoy__Config__Route__V3__Route *script_route(struct arena *arena, struct text key)
 {
     Envoy__Config__Route__V3__Route *route =
         compose_new(arena, &envoy__config__route__v3__route__descriptor);
@@ -129,8 +129,8 @@ static Envoy__Config__Route__V3__Route *script_route(struct arena *arena, struct
     return route;
 }
 
-static void script_line(struct arena *arena, Envoy__Config__Route__V3__VirtualHost *host,
-                        struct text rest)
+static inline void script_line(struct arena *arena, Envoy__Config__Route__V3__VirtualHost *host,
+                               struct text rest)
 {
     Envoy__Config__Route__V3__Route *route = script_route(arena, next_word(&rest));
     script_path(arena, route->match, next_word(&rest));
@@ -150,7 +150,8 @@ static void script_line(struct arena *arena, Envoy__Config__Route__V3__VirtualHo
     COMPOSE_ADD(arena, host, routes, route);
 }
 
-static Envoy__Config__Route__V3__VirtualHost *script_host(struct arena *arena, struct text rest)
+static inline Envoy__Config__Route__V3__VirtualHost *script_host(struct arena *arena,
+                                                                 struct text rest)
 {
     Envoy__Config__Route__V3__VirtualHost *host =
         compose_new(arena, &envoy__config__route__v3__virtual_host__descriptor);
@@ -174,8 +175,8 @@ static Envoy__Config__Route__V3__VirtualHost *script_host(struct arena *arena, s
     return host;
 }
 
-static Envoy__Config__Route__V3__RouteConfiguration *script_message(struct arena *arena,
-                                                                    const char *const *lines)
+static inline Envoy__Config__Route__V3__RouteConfiguration *script_message(struct arena *arena,
+                                                                           const char *const *lines)
 {
     Envoy__Config__Route__V3__RouteConfiguration *routes =
         compose_new(arena, &envoy__config__route__v3__route_configuration__descriptor);
@@ -194,7 +195,7 @@ static Envoy__Config__Route__V3__RouteConfiguration *script_message(struct arena
     return routes;
 }
 
-static void script_pack(struct buffer *out, const char *const *lines)
+static inline void script_pack(struct buffer *out, const char *const *lines)
 {
     struct arena arena;
     arena_init(&arena);
@@ -204,7 +205,7 @@ static void script_pack(struct buffer *out, const char *const *lines)
 }
 
 /* NULL where it does not compile. */
-static struct plan_routes *script_compile(const char *const *lines, struct error *error)
+static inline struct plan_routes *script_compile(const char *const *lines, struct error *error)
 {
     struct compile_notes notes;
     struct buffer bytes;
