@@ -2,11 +2,18 @@
 #include "cli/control_plane.h"
 
 #include "base/clock.h"
+#include "base/ensure.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "control/gateway/graph.h"
+#include "control/gateway/status.h"
+#include "control/source/files.h"
+#include "control/store.h"
+#include "control/translate/translate.h"
 #include "xds/registry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void on_ack(void *owner, struct ads_stream *stream, struct text type_url, struct text name,
@@ -39,9 +46,9 @@ static struct text_list list_of(struct text *items, unsigned count)
     return (struct text_list){ items, count };
 }
 
-struct graph_options control_plane_graph_options(struct control_plane *plane)
+static struct graph_options graph_options_of(const struct run_options *run,
+                                             struct graph_port_map *port_map)
 {
-    const struct run_options *run = plane->options;
     struct graph_options options = graph_options_defaults();
     if (run->address_count > 0) {
         options.default_addresses = list_of((struct text *)run->addresses, run->address_count);
@@ -52,10 +59,10 @@ struct graph_options control_plane_graph_options(struct control_plane *plane)
     }
     options.external_names = run->external_names;
     for (unsigned i = 0; i < run->port_map_count; i++) {
-        plane->port_map[i].from = run->port_map[i].from;
-        plane->port_map[i].to = run->port_map[i].to;
+        port_map[i].from = run->port_map[i].from;
+        port_map[i].to = run->port_map[i].to;
     }
-    options.port_map = plane->port_map;
+    options.port_map = port_map;
     options.port_map_count = run->port_map_count;
     return options;
 }
@@ -97,19 +104,24 @@ void control_plane_init(struct control_plane *plane, struct loop *loop,
     struct translate_options translate = translate_options_of(options);
     struct ads_server_events events = { .owner = plane, .on_ack = on_ack, .on_nack = on_nack };
     plane->store = store_new();
+    plane->files = file_source_new(plane->store, options->paths, options->path_count);
     plane->translator = translator_new(&translate);
     plane->server = ads_server_new(&events);
-    finding_list_init(&plane->findings);
+    plane->findings = calloc(1, sizeof(*plane->findings));
+    ensure(plane->findings != NULL);
+    finding_list_init(plane->findings);
 }
 
 void control_plane_fini(struct control_plane *plane)
 {
-    finding_list_fini(&plane->findings);
+    finding_list_fini(plane->findings);
+    free(plane->findings);
     translator_free(plane->translator);
     ads_server_free(plane->server);
     if (plane->graph) {
         graph_free(plane->graph);
     }
+    file_source_free(plane->files);
     store_free(plane->store);
 }
 
@@ -156,20 +168,21 @@ static void log_new_findings(const struct finding_list *before, const struct fin
     map_fini(&known);
 }
 
-bool control_plane_commit(struct control_plane *plane)
+/* The store has changed: judges, translates and offers. Findings that are new are logged. */
+static bool evaluate(struct control_plane *plane, size_t changes)
 {
     uint64_t started_ns = clock_now_ns();
-    struct change_list changes = store_commit(plane->store);
     struct finding_list findings;
     finding_list_init(&findings);
     store_findings(plane->store, &findings);
-    struct graph_options options = control_plane_graph_options(plane);
+    struct graph_port_map port_map[OPTION_PORTS_MAX];
+    struct graph_options options = graph_options_of(plane->options, port_map);
     struct graph *before = plane->graph;
     plane->graph = graph_build(plane->store, &options, before, &findings);
     finding_list_sort(&findings);
-    log_new_findings(&plane->findings, &findings);
-    finding_list_fini(&plane->findings);
-    plane->findings = findings;
+    log_new_findings(plane->findings, &findings);
+    finding_list_fini(plane->findings);
+    *plane->findings = findings;
     struct translate_sink sink = { .owner = plane,
                                    .on_resource = on_resource,
                                    .on_removed = on_removed };
@@ -181,9 +194,80 @@ bool control_plane_commit(struct control_plane *plane)
     plane->builds++;
     plane->build_ns = clock_now_ns() - started_ns;
     log_with(LOG_DEBUG, "config",
-             LOG_PAIRS(LOG_PAIR_NUMBER("objects_changed", changes.count),
+             LOG_PAIRS(LOG_PAIR_NUMBER("objects_changed", changes),
                        LOG_PAIR_NUMBER("resources_changed", counts.changed + counts.removed),
                        LOG_PAIR_NUMBER("us", plane->build_ns / 1000)),
              "configuration evaluated");
     return changed;
+}
+
+bool control_plane_load(struct control_plane *plane)
+{
+    struct change_list changes = file_source_load(plane->files);
+    return evaluate(plane, changes.count);
+}
+
+static void on_files(void *owner, struct change_list changes)
+{
+    struct control_plane *plane = owner;
+    evaluate(plane, changes.count);
+    plane->on_change(plane->owner);
+}
+
+bool control_plane_watch(struct control_plane *plane, void *owner, void (*on_change)(void *owner),
+                         struct error *error)
+{
+    plane->owner = owner;
+    plane->on_change = on_change;
+    return file_source_watch(plane->files, plane->loop, on_files, plane, error);
+}
+
+void control_plane_rescan(struct control_plane *plane)
+{
+    file_source_rescan(plane->files);
+}
+
+size_t control_plane_find_origin(void *control_plane, struct text key, char *into, size_t size)
+{
+    const struct control_plane *plane = control_plane;
+    struct place place;
+    if (plane->graph == NULL || !graph_find_origin(plane->graph, key, &place)) {
+        return 0;
+    }
+    int length = snprintf(into, size, "%.*s:%u", TEXT_ARG(place.file), place.line);
+    return length > 0 && (size_t)length < size ? (size_t)length : 0;
+}
+
+bool control_plane_write_status(const struct control_plane *plane, struct text form,
+                                struct buffer *out)
+{
+    if (plane->graph == NULL) {
+        return false;
+    }
+    if (text_equal(form, TEXT("yaml"))) {
+        status_write_yaml(plane->graph, out);
+    } else if (text_equal(form, TEXT("table"))) {
+        status_write_table(plane->graph, out);
+    } else {
+        status_write_json(plane->graph, out);
+    }
+    return true;
+}
+
+void control_plane_write_findings(const struct control_plane *plane, bool json, struct buffer *out)
+{
+    if (json) {
+        struct json_writer writer;
+        json_writer_init_buffer(&writer, out);
+        finding_list_write_json(plane->findings, &writer);
+        json_byte(&writer, '\n');
+        json_writer_finish(&writer);
+    } else {
+        finding_list_format(plane->findings, out);
+    }
+}
+
+size_t control_plane_error_count(const struct control_plane *plane)
+{
+    return plane->findings->errors;
 }

@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "cli/resolver.h"
 #include "net/listener.h"
+#include "proxy/compile.h"
 #include "proxy/series.h"
+#include "proxy/worker.h"
 #include "xds/registry.h"
 
 #include <errno.h>
@@ -348,6 +350,16 @@ void data_plane_drain(struct data_plane *plane, bool stop_accepting)
     for (unsigned i = 0; i < plane->worker_count; i++) {
         worker_post_drain(plane->workers[i], stop_accepting);
     }
+}
+
+static void on_field(void *owner, struct text where, uint64_t count)
+{
+    buffer_format(owner, "%10llu %.*s\n", (unsigned long long)count, TEXT_ARG(where));
+}
+
+void data_plane_write_unsupported(const struct data_plane *plane, struct buffer *out)
+{
+    compiler_each_unsupported(plane->compiler, out, on_field);
 }
 
 uint32_t data_plane_connections(const struct data_plane *plane)

@@ -2,13 +2,20 @@
  * plans to the workers. Main thread. */
 #pragma once
 
+#include "base/buffer.h"
+#include "base/map.h"
 #include "base/metric.h"
+#include "base/ring.h"
 #include "cli/options.h"
 #include "cli/parent_link.h"
 #include "net/loop.h"
-#include "proxy/compile.h"
-#include "proxy/worker.h"
 #include "xds/ads_client.h"
+
+struct compiler;
+struct plan;
+struct proxy_metrics;
+struct resolver;
+struct worker;
 
 struct data_plane {
     struct loop *loop;
@@ -45,5 +52,7 @@ bool data_plane_listen_health(struct data_plane *plane, struct error *error);
 void data_plane_set_ready(struct data_plane *plane, bool ready);
 /* See worker_post_drain. */
 void data_plane_drain(struct data_plane *plane, bool stop_accepting);
+/* Fields of xDS resources that are ignored, with counts, a line each. */
+void data_plane_write_unsupported(const struct data_plane *plane, struct buffer *out);
 uint32_t data_plane_connections(const struct data_plane *plane);
 void data_plane_stop(struct data_plane *plane);

@@ -98,7 +98,7 @@ void downstream_unwatch(struct downstream *downstream)
 {
     if (downstream->timer_purpose != TIMER_NONE) {
         downstream->timer_purpose = TIMER_NONE;
-        timer_stop(&downstream->timer);
+        timer_pause(&downstream->timer);
     }
 }
 
