@@ -25,6 +25,9 @@
 #include "google/protobuf/wrappers.pb-c.h"
 #include "weft/v1/weft.pb-c.h"
 
+/* The full name is longer than a line. */
+#define HCM_V3(name) envoy__extensions__filters__network__http_connection_manager__v3__##name
+
 static const ProtobufCMessageDescriptor *const known[] = {
     &envoy__config__cluster__v3__cluster__descriptor,
     &envoy__config__core__v3__typed_extension_config__descriptor,
@@ -41,7 +44,7 @@ static const ProtobufCMessageDescriptor *const known[] = {
     &envoy__extensions__filters__http__router__v3__router__descriptor,
     &envoy__extensions__filters__http__stateful_session__v3__stateful_session__descriptor,
     &envoy__extensions__filters__http__stateful_session__v3__stateful_session_per_route__descriptor,
-    &envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__descriptor,
+    &HCM_V3(http_connection_manager__descriptor),
     &envoy__extensions__http__original_ip_detection__xff__v3__xff_config__descriptor,
     &envoy__extensions__http__stateful_session__cookie__v3__cookie_based_session_state__descriptor,
     &envoy__extensions__http__stateful_session__header__v3__header_based_session_state__descriptor,
