@@ -1,8 +1,7 @@
 /* struct finding: one thing that is wrong with the configuration, or odd about it, with its place.
- * Readers, schema, rules, store and attachment add them; check, reload and the admin port show them.
- * Text form, one line each:
- *   file:line: kind/namespace/name: path: what is wrong; how to mend it
- * Parts that are not known are left out together with their colon. */
+ * Readers, schema, rules, store and attachment add them; check, reload and the admin port show
+ * them. Text form, one line each (parts not known are left out together with their colon):
+ *   file:line: kind/namespace/name: path: what is wrong; how to mend it */
 #pragma once
 
 #include "base/arena.h"
@@ -13,8 +12,8 @@
 
 enum finding_severity { FINDING_ERROR, FINDING_WARNING };
 
-/* The classes of decisions 9: (a) the file does not parse, (b) the object is refused, (c) Gateway API
- * judges it (in force, with its condition). */
+/* The classes of decisions 9: (a) the file does not parse, (b) the object is refused, (c)
+ * Gateway API judges it (in force, with its condition). */
 enum finding_class { FINDING_PARSE, FINDING_REFUSED, FINDING_JUDGED };
 
 struct finding {
@@ -54,8 +53,8 @@ void finding_list_sort(struct finding_list *list);
 void finding_format(const struct finding *finding, struct buffer *out);
 /* All, a line each. */
 void finding_list_format(const struct finding_list *list, struct buffer *out);
-/* {"severity":...,"class":...,"file":...,"line":...,"object":...,"path":...,"text":...}; what is not
- * known is left out. */
+/* {"severity":...,"class":...,"file":...,"line":...,"object":...,"path":...,"text":...}; what is
+ * not known is left out. */
 void finding_write_json(const struct finding *finding, struct json_writer *writer);
 /* An array of them. */
 void finding_list_write_json(const struct finding_list *list, struct json_writer *writer);

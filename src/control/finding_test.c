@@ -40,7 +40,8 @@ static void formats_text_and_json(void **state)
                                    "a.yaml: no\n"
                                    "b.yaml:3: early\n"
                                    "b.yaml:7: HTTPRoute/default/a: spec.x: is 1; mend\n"
-                                   "b.yaml:7: HTTPRoute/default/a: spec.x: warning: odd\\x0a\"text\"\n");
+                                   "b.yaml:7: HTTPRoute/default/a: spec.x: warning: "
+                                   "odd\\x0a\"text\"\n");
     assert_int_equal(list.errors, 4);
     buffer_clear(&out);
     struct json_writer writer;
@@ -52,7 +53,8 @@ static void formats_text_and_json(void **state)
         out.bytes,
         "[{\"severity\":\"error\",\"class\":\"refused\",\"text\":\"nowhere\"},"
         "{\"severity\":\"error\",\"class\":\"parse\",\"file\":\"a.yaml\",\"text\":\"no\"},"
-        "{\"severity\":\"error\",\"class\":\"refused\",\"file\":\"b.yaml\",\"line\":3,\"text\":\"early\"},"
+        "{\"severity\":\"error\",\"class\":\"refused\",\"file\":\"b.yaml\",\"line\":3,\"text\":"
+        "\"early\"},"
         "{\"severity\":\"error\",\"class\":\"refused\",\"file\":\"b.yaml\",\"line\":7,\"object\":"
         "\"HTTPRoute/default/a\",\"path\":\"spec.x\",\"text\":\"is 1; mend\"},"
         "{\"severity\":\"warning\",\"class\":\"judged\",\"file\":\"b.yaml\",\"line\":7,\"object\":"

@@ -1,5 +1,5 @@
-/* One file: documents to objects. Says what each document is, expands lists, takes over what did not
- * change, and has the rest decoded. */
+/* One file: documents to objects. Says what each document is, expands lists, takes over what did
+ * not change, and has the rest decoded. */
 #include "control/intake.h"
 
 #include "base/hash.h"
@@ -91,7 +91,7 @@ static bool has_version(enum object_kind kind, struct text version)
     return false;
 }
 
-/* ---- what is not read ------------------------------------------------------------------------- */
+/* ---- what is not read ------------------------------------------------------------------------ */
 
 static size_t count_targets(const struct node *spec)
 {
@@ -177,8 +177,9 @@ static void take_unknown_kind(struct intake_reader *reader, const struct node *r
                               const struct header *header)
 {
     char name[512];
-    int size = snprintf(name, sizeof(name), "%.*s %.*s", TEXT_ARG(text_first(header->api_version, 250)),
-                        TEXT_ARG(text_first(header->kind, 250)));
+    int size =
+        snprintf(name, sizeof(name), "%.*s %.*s", TEXT_ARG(text_first(header->api_version, 250)),
+                 TEXT_ARG(text_first(header->kind, 250)));
     struct text seen = text_of(name, (size_t)size);
     if (map_find(&reader->unknown_kinds, seen) != NULL) {
         return;
@@ -199,7 +200,7 @@ static void take_unknown_kind(struct intake_reader *reader, const struct node *r
     }
 }
 
-/* ---- objects ---------------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static uint64_t hash_tree(struct intake_reader *reader, const struct node *root, bool spec_only)
 {
@@ -329,7 +330,8 @@ static void take_object(struct intake_reader *reader, struct arena *arena, const
     } else if (is_weft_group(header.group)) {
         struct text key = header_key(reader, &header, true);
         tell(reader, FINDING_ERROR, root->line, &key, "kind",
-             "this Weft reads no kind %.*s of %.*s; what it targets answers 500 until it is removed",
+             "this Weft reads no kind %.*s of %.*s; what it targets answers 500 until it is "
+             "removed",
              TEXT_ARG(text_first(header.kind, 100)), TEXT_ARG(text_first(header.api_version, 100)));
         add_invalid_policy(reader, root, &header, key);
     } else if (object_kind_find(header.group, header.kind, &kind)) {
@@ -349,7 +351,7 @@ static void take_object(struct intake_reader *reader, struct arena *arena, const
     }
 }
 
-/* ---- documents -------------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------- */
 
 static void take_root(struct intake_reader *reader, struct arena *arena, const struct node *root);
 
@@ -452,8 +454,8 @@ static struct intake *intake_new(struct text file)
     return intake;
 }
 
-/* A document whose kind or name cannot be told may be the new form of any object that is missing now:
- * those stay as they were. */
+/* A document whose kind or name cannot be told may be the new form of any object that is missing
+ * now: those stay as they were. */
 static void carry_missing(struct intake_reader *reader)
 {
     struct map now;

@@ -1,5 +1,5 @@
-/* struct intake: what one file (or other unit of a source) holds: its objects, and every finding about
- * them, in one pass. Made by intake_read, given to store_put. */
+/* struct intake: what one file (or other unit of a source) holds: its objects, and every finding
+ * about them, in one pass. Made by intake_read, given to store_put. */
 #pragma once
 
 #include "control/finding.h"

@@ -1,6 +1,6 @@
-/* JSON (RFC 8259) to node trees and back. A strict reader of our own: it keeps places, which the usual
- * libraries do not. Strings are decoded; a lone surrogate (\ud800 without its pair) is refused, since
- * no valid UTF-8 could stand for it. */
+/* JSON (RFC 8259) to node trees and back. A strict reader of our own: it keeps places, which the
+ * usual libraries do not. Strings are decoded; a lone surrogate (\ud800 without its pair) is
+ * refused, since no valid UTF-8 could stand for it. */
 #include "control/node.h"
 
 struct json_reader {

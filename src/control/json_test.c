@@ -1,4 +1,5 @@
-/* The JSON reader: trees, places, refusals; JSONTestSuite (y_ accepted, n_ refused, i_ no crash). */
+/* The JSON reader: trees, places, refusals; JSONTestSuite (y_ accepted, n_ refused, i_ no
+ * crash). */
 #include "control/node.h"
 
 #include <dirent.h>
@@ -72,7 +73,8 @@ static void reads_and_refuses(void **state)
         { "[1 2]", "1: not valid JSON at column 4: a comma or ] is due\n", false },
         { "{} {}", "1: not valid JSON at column 4: something follows the value\n", false },
         { "", "1: not valid JSON at column 1: the value is missing\n", false },
-        { "01", "1: not valid JSON at column 3: a number needs digits and no leading zero\n", false },
+        { "01", "1: not valid JSON at column 3: a number needs digits and no leading "
+                "zero\n", false },
         { "\"x", "1: not valid JSON at column 3: the text has no closing quote\n", false },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -6,10 +6,10 @@
  * - What the decoder (schema.h) leaves behind is valid as far as an API server would check it
  *   (decisions 9, class b), and defaults of the API are filled in: a parentRef's group and kind, a
  *   weight of 1, `from: Same`, a rule's match on prefix "/", ... Each default is named below.
- * - An absent optional string has at == NULL (size 0); an absent optional scalar has has_x == false;
- *   an absent optional struct is a NULL pointer; an absent list has count 0.
+ * - An absent optional string has at == NULL (size 0), an absent optional scalar has_x == false; an
+ *   absent optional struct is a NULL pointer, an absent list has count 0.
  * - Durations are milliseconds.
- * - Where something stands in the file is asked by path: object_line(object, "spec.rules[0].name"). */
+ * - Where something stands is asked by path: object_line(object, "spec.rules[0].name"). */
 #pragma once
 
 #include "base/arena.h"
@@ -221,7 +221,7 @@ struct route_filter_list {
     size_t count;
 };
 
-/* ---- session persistence ---------------------------------------------------------------------- */
+/* ---- session persistence --------------------------------------------------------------------- */
 
 /* The shape of v1.7. The older inline form (sessionName, cookieConfig) is read into it too. */
 struct session_cookie {
@@ -242,7 +242,7 @@ struct session_persistence {
     struct session_header *header; /* set for SESSION_HEADER, else NULL */
 };
 
-/* ---- routes ----------------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 struct backend_ref {
     struct object_ref ref;
@@ -357,7 +357,7 @@ struct l4_route {
     LIST_OF(struct l4_rule) rules;
 };
 
-/* ---- GatewayClass, Gateway, ListenerSet ------------------------------------------------------- */
+/* ---- GatewayClass, Gateway, ListenerSet ------------------------------------------------------ */
 
 struct gateway_class {
     struct text controller_name;
@@ -477,7 +477,7 @@ struct listener_set {
     struct gateway_listener_list listeners;
 };
 
-/* ---- ReferenceGrant, BackendTLSPolicy, XBackend ----------------------------------------------- */
+/* ---- ReferenceGrant, BackendTLSPolicy, XBackend ---------------------------------------------- */
 
 struct grant_from {
     struct text group;
@@ -567,9 +567,14 @@ struct x_backend {
     struct session_persistence *session_persistence;
 };
 
-/* ---- core kinds ------------------------------------------------------------------------------- */
+/* ---- core kinds ------------------------------------------------------------------------------ */
 
-enum service_type { SERVICE_CLUSTER_IP, SERVICE_NODE_PORT, SERVICE_LOAD_BALANCER, SERVICE_EXTERNAL_NAME };
+enum service_type {
+    SERVICE_CLUSTER_IP,
+    SERVICE_NODE_PORT,
+    SERVICE_LOAD_BALANCER,
+    SERVICE_EXTERNAL_NAME
+};
 
 enum ip_protocol { IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IP_PROTOCOL_SCTP };
 
@@ -635,7 +640,7 @@ struct data_object {
     struct key_value_list data;
 };
 
-/* ---- the object ------------------------------------------------------------------------------- */
+/* ---- the object ------------------------------------------------------------------------------ */
 
 struct object {
     enum object_kind kind;
@@ -684,8 +689,8 @@ struct object *object_ref(struct object *object);
 /* Frees with the last owner; what a Secret held is wiped. */
 void object_unref(struct object *object);
 
-/* The line of what `path` names ("spec.rules[0].matches[1].path.value"), or of its nearest part that
- * is written; 0 for implied objects. */
+/* The line of what `path` names ("spec.rules[0].matches[1].path.value"), or of its nearest part
+ * that is written; 0 for implied objects. */
 uint32_t object_line(const struct object *object, const char *path);
 /* "HTTPRoute"; static. */
 struct text object_kind_name(enum object_kind kind);

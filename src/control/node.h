@@ -1,9 +1,9 @@
-/* struct node: a document as a tree of maps, lists and scalars that remembers where each stood. YAML
- * (yaml.c, libyaml's events) and JSON (json.c, our own strict reader) give the same trees; schema.h
- * reads them. A tree lives in the arena it was built in and is never changed.
+/* struct node: a document as a tree of maps, lists and scalars that remembers where each stood.
+ * YAML (yaml.c, libyaml's events) and JSON (json.c, our own strict reader) give the same trees;
+ * schema.h reads them. A tree lives in the arena it was built in and is never changed.
  *
- * Limits, for both readers: 16 MiB a file, 64 levels, 2,000,000 nodes a document; what YAML aliases
- * repeat may add up to 10,000 nodes and 1 MiB of text in one document. */
+ * Limits, for both readers: 16 MiB a file, 64 levels, 2,000,000 nodes a document; what YAML
+ * aliases repeat may add up to 10,000 nodes and 1 MiB of text in one document. */
 #pragma once
 
 #include "base/arena.h"
@@ -58,7 +58,7 @@ bool yaml_read(struct text bytes, struct document_handler *handler);
  * as text; node_int says whether one fits. */
 bool json_read(struct text bytes, struct document_handler *handler);
 
-/* What a plain YAML scalar is to Kubernetes (YAML 1.1 as of its reader: yes, on, y, 0777, 1e3, ~). */
+/* What a plain YAML scalar is to Kubernetes, which reads YAML 1.1 (yes, on, y, 0777, 1e3, ~). */
 enum node_kind yaml_plain_kind(struct text scalar);
 /* Truth of a scalar of kind NODE_BOOL. */
 bool node_bool(const struct node *node);
@@ -68,8 +68,8 @@ bool node_int(const struct node *node, int64_t *out_value);
 const struct node *node_find(const struct node *map, struct text key);
 /* The text under this key; at == NULL where there is none or it is no string. */
 struct text node_find_text(const struct node *map, struct text key);
-/* Follows `a.b[0].c["key.with.dots"]` from root as far as it is written; *out_whole says whether the
- * whole path is. Never NULL for a root that is not. */
+/* Follows `a.b[0].c["key.with.dots"]` from root as far as it is written; *out_whole says whether
+ * the whole path is. Never NULL for a root that is not. */
 const struct node *node_at(const struct node *root, const char *path, bool *out_whole);
 /* "text", "a number", ... for messages. */
 const char *node_kind_words(const struct node *node);
@@ -81,7 +81,7 @@ void node_flatten(const struct node *node, uint32_t base_line, struct buffer *ou
 /* Writes the tree as JSON. A number JSON cannot say (0777, .inf, 1_000) goes as text. */
 void node_write_json(const struct node *node, struct json_writer *writer);
 
-/* ---- for the readers --------------------------------------------------------------------------- */
+/* ---- for the readers ------------------------------------------------------------------------- */
 
 struct node_frame {
     struct node node; /* line, column and kind of the open map or list */

@@ -280,9 +280,11 @@ const char *pattern_words(enum pattern pattern)
         [PATTERN_ANY] = "any text",
         [PATTERN_DNS_LABEL] = "lower-case letters, digits and '-' inside, at most 63",
         [PATTERN_DNS_SUBDOMAIN] = "lower-case letters, digits, '-' and '.', like \"shop.v2\"",
-        [PATTERN_HOSTNAME] = "a lower-case host name like \"shop.example\" or \"*.shop.example\"; no "
+        [PATTERN_HOSTNAME] = "a lower-case host name like \"shop.example\" or \"*.shop.example\"; "
+                             "no "
                              "port, no IP address",
-        [PATTERN_PRECISE_HOSTNAME] = "a lower-case host name like \"shop.example\"; no wildcard, no "
+        [PATTERN_PRECISE_HOSTNAME] = "a lower-case host name like \"shop.example\"; no wildcard, "
+                                     "no "
                                      "port, no IP address",
         [PATTERN_GROUP] = "an API group like \"gateway.networking.k8s.io\", or \"\" for core",
         [PATTERN_KIND] = "a kind like \"Service\"",
@@ -294,11 +296,13 @@ const char *pattern_words(enum pattern pattern)
         [PATTERN_ADDRESS_TYPE] = "IPAddress, Hostname or a type like \"example.com/pool\"",
         [PATTERN_PROTOCOL] = "HTTP, HTTPS, TLS, TCP, UDP or one like \"example.com/quic\"",
         [PATTERN_ABSOLUTE_URI] = "a URI like \"spiffe://shop.example/ns/a/sa/b\"",
-        [PATTERN_LABEL_KEY] = "a name like \"app\" or \"example.com/app\", at most 63 behind the '/'",
+        [PATTERN_LABEL_KEY] = "a name like \"app\" or \"example.com/app\", at most 63 behind the "
+                              "'/'",
         [PATTERN_LABEL_VALUE] = "letters, digits, '-', '_' and '.', at most 63",
         [PATTERN_WELL_KNOWN_CA] = "\"System\" or a name like \"example.com/bundle\"",
         [PATTERN_ROUTABILITY] = "\"\", \"Cluster\" or a name like \"example.com/public\"",
-        [PATTERN_PORT_NAME] = "lower-case letters, digits and single '-', at most 15, like \"http\"",
+        [PATTERN_PORT_NAME] = "lower-case letters, digits and single '-', at most 15, like "
+                              "\"http\"",
         [PATTERN_DATA_KEY] = "letters, digits, '-', '_' and '.'",
         [PATTERN_IP_ADDRESS] = "an IP address like \"127.0.0.2\" or \"fd00::2\"",
     };

@@ -1,5 +1,5 @@
-/* The shapes Gateway API and Kubernetes demand of texts, one matcher each (the regular expressions of
- * the CRDs, written as code), and GEP-2257 durations. */
+/* The shapes Gateway API and Kubernetes demand of texts, one matcher each (the regular
+ * expressions of the CRDs, written as code), and GEP-2257 durations. */
 #pragma once
 
 #include "base/text.h"

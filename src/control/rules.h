@@ -26,7 +26,7 @@ RULE(rule_fraction);
 RULE(rule_header_modifier);
 RULE(rule_star_alone);       /* of a struct text_list: "*" has no company */
 RULE(rule_external_auth);
-RULE(rule_backend_object_ref); /* of a struct object_ref: a Service needs a port, an XBackend has none */
+RULE(rule_backend_object_ref); /* of a struct object_ref: Service with, XBackend without port */
 RULE(rule_backend_ref);        /* the same of a struct backend_ref */
 RULE(rule_session_persistence);
 
@@ -45,7 +45,7 @@ RULE(rule_subject_alt_name);
 RULE(rule_x_backend);
 RULE(rule_x_backend_tls);
 
-/* rules_core.c */
+/* rules_kubernetes.c */
 RULE(rule_label_requirement);
 RULE(rule_service);
 RULE(rule_endpoint_slice);

@@ -125,7 +125,8 @@ void rule_redirect(struct decode *decode, const struct node *node, const void *s
     case 308:
         return;
     default:
-        decode_error(decode, node, "statusCode", "%d is not one of 301, 302, 303, 307, 308; choose one",
+        decode_error(decode, node, "statusCode", "%d is not one of 301, 302, 303, 307, 308; choose "
+                                                 "one",
                      redirect->status_code);
     }
 }
@@ -180,7 +181,8 @@ void rule_external_auth(struct decode *decode, const struct node *node, const vo
     const char *meant = http ? "http" : "grpc";
     const char *other = http ? "grpc" : "http";
     if (http ? auth->http == NULL : auth->grpc == NULL) {
-        decode_error(decode, node, meant, "is missing; protocol %s needs it", http ? "HTTP" : "GRPC");
+        decode_error(decode, node, meant, "is missing; protocol %s needs "
+                                          "it", http ? "HTTP" : "GRPC");
     }
     if (http ? auth->grpc != NULL : auth->http != NULL) {
         decode_error(decode, node, other, "does not go with protocol %s; remove it",

@@ -5,7 +5,7 @@
 
 #define MATCHES_MAX 128 /* of all rules of a route */
 
-/* ---- parents ---------------------------------------------------------------------------------- */
+/* ---- parents --------------------------------------------------------------------------------- */
 
 static bool same_parent(const struct parent_ref *a, const struct parent_ref *b)
 {
@@ -43,7 +43,7 @@ void rule_parent_refs(struct decode *decode, const struct node *node, const void
     }
 }
 
-/* ---- matches ---------------------------------------------------------------------------------- */
+/* ---- matches --------------------------------------------------------------------------------- */
 
 void rule_path_match(struct decode *decode, const struct node *node, const void *self)
 {
@@ -114,7 +114,8 @@ void rule_grpc_method(struct decode *decode, const struct node *node, const void
         return;
     }
     if (match->service.at != NULL && !is_grpc_service(match->service)) {
-        decode_error(decode, node, "service", "\"%.*s\" is not valid; must be like \"shop.v1.Cart\"",
+        decode_error(decode, node, "service", "\"%.*s\" is not valid; must be like "
+                                              "\"shop.v1.Cart\"",
                      TEXT_ARG(text_first(match->service, 100)));
     }
     if (match->method.at != NULL && !is_identifier(match->method)) {
@@ -123,7 +124,7 @@ void rule_grpc_method(struct decode *decode, const struct node *node, const void
     }
 }
 
-/* ---- rules ------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 void rule_timeouts(struct decode *decode, const struct node *node, const void *self)
 {

@@ -6,7 +6,7 @@
 static bool decode_value(struct decode *decode, const struct value *value, const struct node *node,
                          void *out);
 
-/* ---- maps and lists ---------------------------------------------------------------------------- */
+/* ---- maps and lists -------------------------------------------------------------------------- */
 
 static bool expect_kind(struct decode *decode, const struct node *node, enum node_kind kind)
 {
@@ -83,7 +83,8 @@ static bool decode_map_value(struct decode *decode, const struct value *value,
     }
     if (value->type == VALUE_DATA_MAP) {
         return decode_base64(decode->arena, node->text, out) ||
-               decode_wrong(decode, node, "is not base64; encode the bytes, or use stringData for text");
+               decode_wrong(decode, node, "is not base64; encode the bytes, or use stringData for "
+                                          "text");
     }
     if (!pattern_matches(value->pattern, node->text)) {
         return decode_wrong(decode, node, "\"%.*s\" is not valid; must be %s",
@@ -250,7 +251,7 @@ static bool decode_value(struct decode *decode, const struct value *value, const
     return false;
 }
 
-/* ---- structs ----------------------------------------------------------------------------------- */
+/* ---- structs --------------------------------------------------------------------------------- */
 
 static void fill_absent(struct decode *decode, const struct field *field, const struct node *node,
                         char *self)
@@ -306,7 +307,8 @@ static const struct field *find_field(const struct shape *shape, struct text nam
     return NULL;
 }
 
-/* A null takes a field out, as it does for Kubernetes; but a text left empty is most likely a slip. */
+/* A null takes a field out, as it does for Kubernetes; but a text left empty is most likely a
+ * slip. */
 static bool is_left_out(const struct field *field, const struct node *node)
 {
     return node->kind == NODE_NULL &&

@@ -1,6 +1,6 @@
-/* From document trees to the structs of model.h, driven by tables: a struct shape says which fields a
- * map may have, a struct value what each may hold, a check what must hold between them. Every problem
- * is told in one pass as a finding of class REFUSED, with file, line and path.
+/* From document trees to the structs of model.h, driven by tables: a struct shape says which
+ * fields a map may have, a struct value what each may hold, a check what must hold between them.
+ * Every problem is told in one pass as a finding of class REFUSED, with file, line and path.
  *
  * The tables are shape_*.c, the checks rules_*.c; this header is their vocabulary. */
 #pragma once
@@ -44,7 +44,8 @@ struct value {
     enum pattern key_pattern; /* TEXT_MAP, DATA_MAP */
     int64_t min;              /* TEXT: characters; INT: number; LIST, maps: count */
     int64_t max;              /* 0 for TEXT, LIST and maps: no limit of their own */
-    const char *const *words; /* WORD; also TEXT that must be one of them. NULL-ended; "" never fits */
+    const char *const
+        *words; /* WORD, or TEXT that must be one of them; NULL-ended, "" never fits */
     const struct shape *shape;
     const struct value *item;
     const char *unique; /* LIST: items differ in this field; "": the items themselves differ */
@@ -55,7 +56,7 @@ struct value {
 
 enum field_flag {
     FIELD_REQUIRED = 1,
-    FIELD_FILLED = 2,     /* absent: an OBJECT or STRUCT of defaults, a LIST of one item of defaults */
+    FIELD_FILLED = 2, /* absent: an OBJECT or STRUCT of defaults, a LIST of one item of defaults */
 };
 
 struct field {
@@ -95,19 +96,20 @@ struct kind_schema {
 
 const struct kind_schema *kind_schema(enum object_kind kind);
 
-/* Decodes `root` into the object, whose kind, place.file, key, arena and root are set. False: refused
- * (told). */
+/* Decodes `root` into the object, whose kind, place.file, key, arena and root are set. False:
+ * refused (told). */
 bool object_decode(struct object *object, struct finding_list *findings);
 
-/* ---- for checks -------------------------------------------------------------------------------- */
+/* ---- for checks ------------------------------------------------------------------------------ */
 
-/* An error about `sub` ("path.value", "[2].name" or "") below the value at hand, which `node` holds. */
+/* An error about `sub` ("path.value", "[2].name" or "") below the value at hand, which `node`
+ * holds. */
 void decode_error(struct decode *decode, const struct node *node, const char *sub,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 void decode_warning(struct decode *decode, const struct node *node, const char *sub,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* ---- shapes by kind (shape_*.c) ---------------------------------------------------------------- */
+/* ---- shapes by kind (shape_*.c) -------------------------------------------------------------- */
 
 extern const struct shape gateway_class_shape;
 extern const struct shape gateway_shape;

@@ -70,7 +70,8 @@ const struct kind_schema *kind_schema(enum object_kind kind)
     return &schemas[kind];
 }
 
-static void decode_creation(struct decode *decode, struct object *object, const struct node *metadata)
+static void decode_creation(struct decode *decode, struct object *object,
+                            const struct node *metadata)
 {
     const struct node *node = node_find(metadata, TEXT("creationTimestamp"));
     if (node != NULL && node->kind != NODE_NULL &&

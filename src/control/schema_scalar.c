@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 /* Extends the path by a step; gives the size to cut it back to. */
 size_t decode_push(struct decode *decode, const char *step)
@@ -100,7 +100,7 @@ void decode_warning(struct decode *decode, const struct node *node, const char *
     va_end(arguments);
 }
 
-/* ---- scalars ----------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------- */
 
 /* The part of a text that a message quotes. */
 struct text decode_quoted(struct text t)
@@ -118,10 +118,12 @@ bool decode_expect_text(struct decode *decode, const struct node *node)
         return decode_wrong(decode, node, "is %s, must be text", node_kind_words(node));
     }
     if (t.size == 0) {
-        return decode_wrong(decode, node, "is empty, must be text; give a value or remove the field");
+        return decode_wrong(decode, node, "is empty, must be text; give a value or remove the "
+                                          "field");
     }
     if (!node->plain) {
-        return decode_wrong(decode, node, "is %s, must be text; put it in quotes", node_kind_words(node));
+        return decode_wrong(decode, node, "is %s, must be text; put it in "
+                                          "quotes", node_kind_words(node));
     }
     return decode_wrong(decode, node, "is %s to Kubernetes, must be text; quote it: \"%.*s\"",
                  node_kind_words(node), TEXT_ARG(t));
@@ -181,7 +183,8 @@ int decode_word_index(struct decode *decode, const struct node *node, const char
         decode_wrong(decode, node, "\"%.*s\" is not one of %s; did you mean \"%s\"?",
               TEXT_ARG(decode_quoted(node->text)), words_join(words, all, sizeof(all)), near);
     } else {
-        decode_wrong(decode, node, "\"%.*s\" is not one of %s; choose one", TEXT_ARG(decode_quoted(node->text)),
+        decode_wrong(decode, node, "\"%.*s\" is not one of %s; choose "
+                                   "one", TEXT_ARG(decode_quoted(node->text)),
               words_join(words, all, sizeof(all)));
     }
     return -1;
@@ -236,7 +239,8 @@ bool decode_number(struct decode *decode, const struct node *node, int64_t min, 
                                               : node_kind_words(node), mend);
     }
     if (!node_int(node, out)) {
-        return decode_wrong(decode, node, "%.*s is not plain decimal; write digits without leading zero",
+        return decode_wrong(decode, node, "%.*s is not plain decimal; write digits without leading "
+                                          "zero",
                      TEXT_ARG(decode_quoted(node->text)));
     }
     if (*out < min || *out > max) {
@@ -252,7 +256,8 @@ bool decode_duration(struct decode *decode, const struct node *node, int64_t *ou
         return false;
     }
     if (!duration_parse(node->text, out)) {
-        return decode_wrong(decode, node, "\"%.*s\" is not a duration; write it like 10s, 500ms or 1h30m",
+        return decode_wrong(decode, node, "\"%.*s\" is not a duration; write it like 10s, 500ms or "
+                                          "1h30m",
                      TEXT_ARG(decode_quoted(node->text)));
     }
     return true;
@@ -266,7 +271,8 @@ bool decode_int_or_string(struct decode *decode, const struct node *node,
         out->is_string = true;
         out->string = node->text;
         if (!pattern_matches(PATTERN_PORT_NAME, node->text)) {
-            return decode_wrong(decode, node, "\"%.*s\" is not valid; must be a port number or a name of %s",
+            return decode_wrong(decode, node, "\"%.*s\" is not valid; must be a port number or a "
+                                              "name of %s",
                          TEXT_ARG(decode_quoted(node->text)), pattern_words(PATTERN_PORT_NAME));
         }
         return true;

@@ -1,5 +1,5 @@
-/* The decoder: findings of fields, names, types, headers of objects; what decoded structs hold; what a
- * file's intake makes of lists, unknown kinds and versions. */
+/* The decoder: findings of fields, names, types, headers of objects; what decoded structs hold;
+ * what a file's intake makes of lists, unknown kinds and versions. */
 #include "control/intake_testing.h"
 #include "control/node.h"
 #include "control/schema.h"
@@ -12,93 +12,123 @@
 
 #define ROUTE "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
 
+static const struct {
+    const char *yaml;
+    const char *findings;
+} field_cases[] = {
+    { ROUTE "metadata: {name: a}\nspec:\n  hostname: [a.b]\n  rulez: []\n  banana: 1\n",
+      "f.yaml:5: HTTPRoute/default/a: spec.hostname: unknown field; did you mean "
+      "\"hostnames\"?\n"
+      "f.yaml:6: HTTPRoute/default/a: spec.rulez: unknown field; did you mean \"rules\"?\n"
+      "f.yaml:7: HTTPRoute/default/a: spec.banana: unknown field; remove it (known here: "
+      "parentRefs, hostnames, useDefaultGateways, rules)\n" },
+    { ROUTE "metadata: {name: a, label: {}}\nspecs: {}\nrules: []\n",
+      "f.yaml:1: HTTPRoute/default/a: spec: is missing; add it\n"
+      "f.yaml:3: HTTPRoute/default/a: metadata.label: unknown field; did you mean \"labels\"?\n"
+      "f.yaml:4: HTTPRoute/default/a: specs: unknown field; did you mean \"spec\"?\n"
+      "f.yaml:5: HTTPRoute/default/a: rules: unknown field; does it belong into spec?\n" },
+    { ROUTE "metadata: {name: a}\nspec: {hostnames: a.b, rules: {name: x}}\n",
+      "f.yaml:4: HTTPRoute/default/a: spec.hostnames: is text, must be a list; put \"- \" "
+      "before "
+      "each item\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.rules: is a map, must be a list; put \"- \" before "
+      "each "
+      "item\n" },
+    { ROUTE "metadata: {name: a}\nspec: {rules: [1, {matches: [x]}, {timeouts: []}]}\n",
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[0]: is a number, must be a map\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[1].matches[0]: is text, must be a map\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[2].timeouts: is a list, must be a map\n" },
+    { ROUTE "metadata: {name: a}\nspec:\n  hostnames: [yes, 1.5, ~, {}, 0x10, 'on']\n",
+      "f.yaml:5: HTTPRoute/default/a: spec.hostnames[0]: is a boolean to Kubernetes, must be "
+      "text; "
+      "quote it: \"yes\"\n"
+      "f.yaml:5: HTTPRoute/default/a: spec.hostnames[1]: is a number to Kubernetes, must be "
+      "text; "
+      "quote it: \"1.5\"\n"
+      "f.yaml:5: HTTPRoute/default/a: spec.hostnames[2]: is empty (null) to Kubernetes, must "
+      "be text; "
+      "quote it: \"~\"\n"
+      "f.yaml:5: HTTPRoute/default/a: spec.hostnames[3]: is a map, must be text\n"
+      "f.yaml:5: HTTPRoute/default/a: spec.hostnames[4]: is a number to Kubernetes, must be "
+      "text; "
+      "quote it: \"0x10\"\n" },
+    { ROUTE "metadata: {name: a}\nspec:\n  rules:\n  - name:\n    matches:\n"
+            "    filters: null\n",
+      "f.yaml:6: HTTPRoute/default/a: spec.rules[0].name: is empty, must be text; give a value "
+      "or "
+      "remove the field\n" },
+    { ROUTE "metadata: {name: a}\nspec: {parentRefs: [{name: g, port: '80'}, {name: h, port: "
+            "080}, "
+            "{name: i, port: 8e1}, {name: j, port: 0x50}, {name: k, port: 70000}, {name: l, "
+            "port: "
+            "http}]}\n",
+      "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[0].port: is text, must be a whole "
+      "number; "
+      "remove the quotes\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[1].port: is a number with a fraction or "
+      "exponent, must be a whole number; write it without point and exponent\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[2].port: is a number with a fraction or "
+      "exponent, must be a whole number; write it without point and exponent\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[3].port: 0x50 is not plain decimal; "
+      "write "
+      "digits without leading zero\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[4].port: is 70000, must be from 1 to "
+      "65535\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[5].port: is text, must be a whole "
+      "number; "
+      "write digits\n" },
+    { ROUTE "metadata: {name: a}\nspec: {rules: [{timeouts: {request: 10, backendRequest: "
+            "1d}}]}\n",
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[0].timeouts.request: is a number to "
+      "Kubernetes, "
+      "must be text; quote it: \"10\"\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[0].timeouts.backendRequest: \"1d\" is not a "
+      "duration; write it like 10s, 500ms or 1h30m\n" },
+    { ROUTE "metadata: {name: a}\nspec: {rules: [{filters: [{type: CORS, cors: "
+            "{allowCredentials: "
+            "'true'}}, {type: CORS, cors: {allowCredentials: 1}}]}]}\n",
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[0].cors.allowCredentials: is text, "
+      "must "
+      "be true or false; remove the quotes\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[1].cors.allowCredentials: is a "
+      "number, "
+      "must be true or false\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[1]: a second CORS filter (first in "
+      "[0]); "
+      "join them\n" },
+    { ROUTE "metadata: {name: a}\nspec: {on: 1, 'name': 2}\n",
+      "f.yaml:4: HTTPRoute/default/a: spec.on: unknown field; remove it (known here: "
+      "parentRefs, "
+      "hostnames, useDefaultGateways, rules)\n"
+      "f.yaml:4: HTTPRoute/default/a: spec.name: unknown field; remove it (known here: "
+      "parentRefs, "
+      "hostnames, useDefaultGateways, rules)\n" },
+    { ROUTE "metadata:\n  name: a\n  labels: {1: b, c: 2, 'd ': e}\n"
+            "  creationTimestamp: never\n"
+            "spec: {}\n",
+      "f.yaml:5: HTTPRoute/default/a: metadata.labels.1: is a number to Kubernetes, must be "
+      "text; "
+      "quote it: \"1\"\n"
+      "f.yaml:5: HTTPRoute/default/a: metadata.labels.c: is a number to Kubernetes, must be "
+      "text; "
+      "quote it: \"2\"\n"
+      "f.yaml:5: HTTPRoute/default/a: metadata.labels[\"d \"]: the key is not valid; must be a "
+      "name "
+      "like \"app\" or \"example.com/app\", at most 63 behind the '/'\n"
+      "f.yaml:6: HTTPRoute/default/a: metadata.creationTimestamp: is not a time; write it like "
+      "2026-01-02T03:04:05Z\n" },
+    { ROUTE "metadata: {name: A_b, creationTimestamp: null}\nspec: {}\n"
+            "status: {anything: [1]}\n",
+      "f.yaml:3: HTTPRoute/default/A_b: metadata.name: \"A_b\" is not valid; must be "
+      "lower-case "
+      "letters, digits, '-' and '.', like \"shop.v2\"\n" },
+};
+
 static void tells_what_is_wrong_with_fields(void **state)
 {
     (void)state;
-    static const struct {
-        const char *yaml;
-        const char *findings;
-    } cases[] = {
-        { ROUTE "metadata: {name: a}\nspec:\n  hostname: [a.b]\n  rulez: []\n  banana: 1\n",
-          "f.yaml:5: HTTPRoute/default/a: spec.hostname: unknown field; did you mean \"hostnames\"?\n"
-          "f.yaml:6: HTTPRoute/default/a: spec.rulez: unknown field; did you mean \"rules\"?\n"
-          "f.yaml:7: HTTPRoute/default/a: spec.banana: unknown field; remove it (known here: "
-          "parentRefs, hostnames, useDefaultGateways, rules)\n" },
-        { ROUTE "metadata: {name: a, label: {}}\nspecs: {}\nrules: []\n",
-          "f.yaml:1: HTTPRoute/default/a: spec: is missing; add it\n"
-          "f.yaml:3: HTTPRoute/default/a: metadata.label: unknown field; did you mean \"labels\"?\n"
-          "f.yaml:4: HTTPRoute/default/a: specs: unknown field; did you mean \"spec\"?\n"
-          "f.yaml:5: HTTPRoute/default/a: rules: unknown field; does it belong into spec?\n" },
-        { ROUTE "metadata: {name: a}\nspec: {hostnames: a.b, rules: {name: x}}\n",
-          "f.yaml:4: HTTPRoute/default/a: spec.hostnames: is text, must be a list; put \"- \" before "
-          "each item\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.rules: is a map, must be a list; put \"- \" before each "
-          "item\n" },
-        { ROUTE "metadata: {name: a}\nspec: {rules: [1, {matches: [x]}, {timeouts: []}]}\n",
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[0]: is a number, must be a map\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[1].matches[0]: is text, must be a map\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[2].timeouts: is a list, must be a map\n" },
-        { ROUTE "metadata: {name: a}\nspec:\n  hostnames: [yes, 1.5, ~, {}, 0x10, 'on']\n",
-          "f.yaml:5: HTTPRoute/default/a: spec.hostnames[0]: is a boolean to Kubernetes, must be text; "
-          "quote it: \"yes\"\n"
-          "f.yaml:5: HTTPRoute/default/a: spec.hostnames[1]: is a number to Kubernetes, must be text; "
-          "quote it: \"1.5\"\n"
-          "f.yaml:5: HTTPRoute/default/a: spec.hostnames[2]: is empty (null) to Kubernetes, must be text; "
-          "quote it: \"~\"\n"
-          "f.yaml:5: HTTPRoute/default/a: spec.hostnames[3]: is a map, must be text\n"
-          "f.yaml:5: HTTPRoute/default/a: spec.hostnames[4]: is a number to Kubernetes, must be text; "
-          "quote it: \"0x10\"\n" },
-        { ROUTE "metadata: {name: a}\nspec:\n  rules:\n  - name:\n    matches:\n    filters: null\n",
-          "f.yaml:6: HTTPRoute/default/a: spec.rules[0].name: is empty, must be text; give a value or "
-          "remove the field\n" },
-        { ROUTE "metadata: {name: a}\nspec: {parentRefs: [{name: g, port: '80'}, {name: h, port: 080}, "
-                "{name: i, port: 8e1}, {name: j, port: 0x50}, {name: k, port: 70000}, {name: l, port: "
-                "http}]}\n",
-          "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[0].port: is text, must be a whole number; "
-          "remove the quotes\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[1].port: is a number with a fraction or "
-          "exponent, must be a whole number; write it without point and exponent\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[2].port: is a number with a fraction or "
-          "exponent, must be a whole number; write it without point and exponent\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[3].port: 0x50 is not plain decimal; write "
-          "digits without leading zero\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[4].port: is 70000, must be from 1 to 65535\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[5].port: is text, must be a whole number; "
-          "write digits\n" },
-        { ROUTE "metadata: {name: a}\nspec: {rules: [{timeouts: {request: 10, backendRequest: 1d}}]}\n",
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[0].timeouts.request: is a number to Kubernetes, "
-          "must be text; quote it: \"10\"\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[0].timeouts.backendRequest: \"1d\" is not a "
-          "duration; write it like 10s, 500ms or 1h30m\n" },
-        { ROUTE "metadata: {name: a}\nspec: {rules: [{filters: [{type: CORS, cors: {allowCredentials: "
-                "'true'}}, {type: CORS, cors: {allowCredentials: 1}}]}]}\n",
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[0].cors.allowCredentials: is text, must "
-          "be true or false; remove the quotes\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[1].cors.allowCredentials: is a number, "
-          "must be true or false\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[1]: a second CORS filter (first in [0]); "
-          "join them\n" },
-        { ROUTE "metadata: {name: a}\nspec: {on: 1, 'name': 2}\n",
-          "f.yaml:4: HTTPRoute/default/a: spec.on: unknown field; remove it (known here: parentRefs, "
-          "hostnames, useDefaultGateways, rules)\n"
-          "f.yaml:4: HTTPRoute/default/a: spec.name: unknown field; remove it (known here: parentRefs, "
-          "hostnames, useDefaultGateways, rules)\n" },
-        { ROUTE "metadata:\n  name: a\n  labels: {1: b, c: 2, 'd ': e}\n  creationTimestamp: never\n"
-                "spec: {}\n",
-          "f.yaml:5: HTTPRoute/default/a: metadata.labels.1: is a number to Kubernetes, must be text; "
-          "quote it: \"1\"\n"
-          "f.yaml:5: HTTPRoute/default/a: metadata.labels.c: is a number to Kubernetes, must be text; "
-          "quote it: \"2\"\n"
-          "f.yaml:5: HTTPRoute/default/a: metadata.labels[\"d \"]: the key is not valid; must be a name "
-          "like \"app\" or \"example.com/app\", at most 63 behind the '/'\n"
-          "f.yaml:6: HTTPRoute/default/a: metadata.creationTimestamp: is not a time; write it like "
-          "2026-01-02T03:04:05Z\n" },
-        { ROUTE "metadata: {name: A_b, creationTimestamp: null}\nspec: {}\nstatus: {anything: [1]}\n",
-          "f.yaml:3: HTTPRoute/default/A_b: metadata.name: \"A_b\" is not valid; must be lower-case "
-          "letters, digits, '-' and '.', like \"shop.v2\"\n" },
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_string_equal(findings_of(cases[i].yaml), cases[i].findings);
+    for (size_t i = 0; i < sizeof(field_cases) / sizeof(field_cases[0]); i++) {
+        assert_string_equal(findings_of(field_cases[i].yaml), field_cases[i].findings);
     }
 }
 
@@ -109,9 +139,11 @@ static void tells_what_documents_are(void **state)
         const char *yaml;
         const char *findings;
     } cases[] = {
-        { "hello\n", "f.yaml:1: the document is text, must be a map with apiVersion, kind and metadata\n" },
+        { "hello\n", "f.yaml:1: the document is text, must be a map with apiVersion, kind and "
+                     "metadata\n" },
         { "kind: X\n",
-          "f.yaml:1: apiVersion: is missing or no text; every object says its apiVersion and kind\n" },
+          "f.yaml:1: apiVersion: is missing or no text; every object says its apiVersion and "
+          "kind\n" },
         { "apiVersion: v1\nkind: 1\n",
           "f.yaml:1: kind: is missing or no text; every object says its apiVersion and kind\n" },
         { "apiVersion: v1\nkind: ConfigMap\nmetadata: {nam: x}\n",
@@ -132,21 +164,26 @@ static void tells_what_documents_are(void **state)
           "networking.istio.io/v1; those of this file are passed over\n" },
         { "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\n"
           "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\n",
-          "f.yaml:2: Deployment/default/a: kind: warning: Weft reads no kind Deployment of apps/v1; those "
+          "f.yaml:2: Deployment/default/a: kind: warning: Weft reads no kind Deployment of "
+          "apps/v1; those "
           "of this file are passed over\n" },
         { "apiVersion: gateway.networking.k8s.io/v1\nkind: HttpRoutes\nmetadata: {name: a}\n",
-          "f.yaml:2: HttpRoutes/default/a: kind: warning: Weft reads no such kind and passes over it; did "
+          "f.yaml:2: HttpRoutes/default/a: kind: warning: Weft reads no such kind and passes over "
+          "it; did "
           "you mean \"HTTPRoute\"?\n" },
         { "apiVersion: weft.dev/v1alpha1\nkind: Authentication\nmetadata: {name: a}\n",
           "f.yaml:1: Authentication/default/a: kind: this Weft reads no kind Authentication of "
           "weft.dev/v1alpha1; what it targets answers 500 until it is removed\n" },
-        { "apiVersion: v1\nkind: List\nitems: {}\n", "f.yaml:3: items: is a map, must be a list\n" },
-        { "apiVersion: v1\nkind: List\nitems:\n- kind: X\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: "
+        { "apiVersion: v1\nkind: List\nitems: {}\n", "f.yaml:3: items: is a map, must be a "
+                                                     "list\n" },
+        { "apiVersion: v1\nkind: List\nitems:\n- kind: X\n- apiVersion: v1\n  kind: ConfigMap\n"
+          "  metadata: "
           "{name: a}\n  dat: {}\n",
           "f.yaml:4: apiVersion: is missing or no text; every object says its apiVersion and kind\n"
           "f.yaml:8: ConfigMap/default/a: dat: unknown field; did you mean \"data\"?\n" },
         { "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}\n",
-          "f.yaml:3: Namespace//a: metadata.namespace: warning: a Namespace belongs to no namespace; "
+          "f.yaml:3: Namespace//a: metadata.namespace: warning: a Namespace belongs to no "
+          "namespace; "
           "remove it\n" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -174,7 +211,8 @@ static void assert_text(struct text t, const char *expected)
 static void fills_defaults(void **state)
 {
     (void)state;
-    struct intake *intake = read_good(ROUTE "metadata: {name: a}\nspec:\n  parentRefs: [{name: g}]\n", 1);
+    struct intake *intake = read_good(ROUTE "metadata: {name: a}\nspec:\n"
+                                            "  parentRefs: [{name: g}]\n", 1);
     const struct object *object = intake->entries.items[0].object;
     assert_text(object->name_space, "default");
     assert_text(object->key, "HTTPRoute/default/a");
@@ -192,8 +230,10 @@ static void fills_defaults(void **state)
     assert_null(match->method.at);
     intake_free(intake);
 
-    intake = read_good("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g, "
-                       "namespace: infra}\nspec:\n  gatewayClassName: weft\n  listeners:\n  - {name: a, "
+    intake = read_good("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+                       "metadata: {name: g, "
+                       "namespace: infra}\nspec:\n  gatewayClassName: weft\n  listeners:\n"
+                       "  - {name: a, "
                        "port: 80, protocol: HTTP}\n  allowedListeners: {}\n", 1);
     const struct gateway *gateway = intake->entries.items[0].object->gateway;
     assert_int_equal(gateway->listeners.items[0].allowed_routes->namespaces->from, FROM_SAME);
@@ -202,7 +242,8 @@ static void fills_defaults(void **state)
     assert_null(gateway->listeners.items[0].tls);
     intake_free(intake);
 
-    intake = read_good("apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80, "
+    intake = read_good("apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
+                       "spec: {ports: [{port: 80, "
                        "name: a}, {port: 81, name: b, targetPort: http}]}\n", 1);
     const struct service *service = intake->entries.items[0].object->service;
     assert_int_equal(service->ports.items[0].target_port.number, 80);
@@ -212,43 +253,48 @@ static void fills_defaults(void **state)
     intake_free(intake);
 }
 
+static const char full_route[] =
+    ROUTE "metadata:\n  name: a\n  namespace: shop\n  labels: {app: x}\n"
+    "  creationTimestamp: 2026-01-02T03:04:05Z\n"
+    "spec:\n"
+    "  hostnames: [a.example, \"*.b.example\"]\n"
+    "  useDefaultGateways: All\n"
+    "  rules:\n"
+    "  - name: first\n"
+    "    matches:\n"
+    "    - path: {type: Exact, value: /a}\n"
+    "      headers: [{name: X, value: v}, {name: Z, type: RegularExpression, value: '.*'}]\n"
+    "      queryParams: [{name: q, value: w}]\n"
+    "      method: POST\n"
+    "    filters:\n"
+    "    - type: RequestHeaderModifier\n"
+    "      requestHeaderModifier: {set: [{name: a, value: b}], add: [{name: c, value: d}], "
+    "remove: "
+    "[e]}\n"
+    "    - type: RequestMirror\n"
+    "      requestMirror: {backendRef: {name: m, namespace: other, port: 90}, fraction: "
+    "{numerator: "
+    "3}}\n"
+    "    - type: CORS\n"
+    "      cors: {allowOrigins: [\"*\"], allowCredentials: true, maxAge: 60}\n"
+    "    backendRefs:\n"
+    "    - {name: s, port: 80, weight: 0}\n"
+    "    - name: t\n"
+    "      port: 81\n"
+    "      filters: [{type: URLRewrite, urlRewrite: {hostname: c.d, path: {type: "
+    "ReplaceFullPath, "
+    "replaceFullPath: \"\"}}}]\n"
+    "    timeouts: {request: 1m, backendRequest: 500ms}\n"
+    "    retry: {codes: [500, 503], attempts: 0, backoff: 25ms}\n"
+    "    sessionPersistence: {type: Header, header: {name: s}, absoluteTimeout: 1h}\n"
+    "  - filters:\n"
+    "    - {type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, statusCode: "
+    "308}}\n";
+
 static void decodes_everything_of_http_routes(void **state)
 {
     (void)state;
-    struct intake *intake = read_good(
-        ROUTE "metadata:\n  name: a\n  namespace: shop\n  labels: {app: x}\n"
-        "  creationTimestamp: 2026-01-02T03:04:05Z\n"
-        "spec:\n"
-        "  hostnames: [a.example, \"*.b.example\"]\n"
-        "  useDefaultGateways: All\n"
-        "  rules:\n"
-        "  - name: first\n"
-        "    matches:\n"
-        "    - path: {type: Exact, value: /a}\n"
-        "      headers: [{name: X, value: v}, {name: Z, type: RegularExpression, value: '.*'}]\n"
-        "      queryParams: [{name: q, value: w}]\n"
-        "      method: POST\n"
-        "    filters:\n"
-        "    - type: RequestHeaderModifier\n"
-        "      requestHeaderModifier: {set: [{name: a, value: b}], add: [{name: c, value: d}], remove: "
-        "[e]}\n"
-        "    - type: RequestMirror\n"
-        "      requestMirror: {backendRef: {name: m, namespace: other, port: 90}, fraction: {numerator: "
-        "3}}\n"
-        "    - type: CORS\n"
-        "      cors: {allowOrigins: [\"*\"], allowCredentials: true, maxAge: 60}\n"
-        "    backendRefs:\n"
-        "    - {name: s, port: 80, weight: 0}\n"
-        "    - name: t\n"
-        "      port: 81\n"
-        "      filters: [{type: URLRewrite, urlRewrite: {hostname: c.d, path: {type: ReplaceFullPath, "
-        "replaceFullPath: \"\"}}}]\n"
-        "    timeouts: {request: 1m, backendRequest: 500ms}\n"
-        "    retry: {codes: [500, 503], attempts: 0, backoff: 25ms}\n"
-        "    sessionPersistence: {type: Header, header: {name: s}, absoluteTimeout: 1h}\n"
-        "  - filters:\n"
-        "    - {type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, statusCode: 308}}\n",
-        1);
+    struct intake *intake = read_good(full_route, 1);
     const struct object *object = intake->entries.items[0].object;
     const struct http_route *route = object->http_route;
     const struct http_rule *rule = &route->rules.items[0];
@@ -284,7 +330,8 @@ static void decodes_everything_of_http_routes(void **state)
     assert_true(rule->retry->has_backoff && rule->retry->backoff_ms == 25);
     assert_int_equal(rule->session_persistence->type, SESSION_HEADER);
     assert_true(rule->session_persistence->absolute_timeout_ms == 3600000);
-    const struct request_redirect *redirect = route->rules.items[1].filters.items[0].request_redirect;
+    const struct request_redirect *redirect =
+        route->rules.items[1].filters.items[0].request_redirect;
     assert_text(redirect->scheme, "https");
     assert_int_equal(redirect->port, 8443);
     assert_int_equal(redirect->status_code, 308);
@@ -314,7 +361,8 @@ static void decodes_secrets_and_config_maps(void **state)
     struct intake *intake = read_good(
         "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {x: \"aGVs\\nbG8=\", k: \"\"}\n"
         "stringData: {k: plain}\n---\n"
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\nbinaryData: {z: AAE=}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
+        "binaryData: {z: AAE=}\n",
         2);
     const struct data_object *secret = intake->entries.items[0].object->secret;
     assert_text(secret->type, "Opaque");
@@ -333,8 +381,10 @@ static void expands_lists(void **state)
 {
     (void)state;
     struct intake *intake = read_good(
-        "apiVersion: v1\nkind: List\nitems:\n- " "apiVersion: v1\n  kind: Namespace\n  metadata: {name: a}\n"
-        "- apiVersion: v1\n  kind: List\n  items: [{apiVersion: v1, kind: Namespace, metadata: {name: b}}]\n"
+        "apiVersion: v1\nkind: List\nitems:\n- " "apiVersion: v1\n  kind: Namespace\n"
+        "  metadata: {name: a}\n"
+        "- apiVersion: v1\n  kind: List\n  items: [{apiVersion: v1, kind: Namespace, metadata: "
+        "{name: b}}]\n"
         "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRouteList\nmetadata: {}\nitems:\n"
         "- metadata: {name: c}\n  spec: {hostnames: [a.b]}\n---\n"
         "apiVersion: v1\nkind: ServiceList\nitems: null\n", 3);
@@ -358,7 +408,8 @@ static void reads_json_with_places(void **state)
     buffer_init(&out);
     finding_list_format(&intake->findings, &out);
     buffer_append_byte(&out, '\0');
-    assert_string_equal(out.bytes, "f.json:3: HTTPRoute/default/a: spec.hostnames[0]: is a number, must be "
+    assert_string_equal(out.bytes, "f.json:3: HTTPRoute/default/a: spec.hostnames[0]: is a number, "
+                                   "must be "
                                    "text; put it in quotes\n");
     buffer_fini(&out);
     intake_free(intake);
@@ -369,8 +420,10 @@ static void remembers_what_unread_policies_guard(void **state)
     (void)state;
     struct intake *intake = intake_read(
         TEXT("f.yaml"),
-        TEXT("apiVersion: weft.dev/v1alpha1\nkind: Authentication\nmetadata: {name: a, namespace: shop}\n"
-             "spec:\n  targetRefs:\n  - {group: gateway.networking.k8s.io, kind: HTTPRoute, name: r, "
+        TEXT("apiVersion: weft.dev/v1alpha1\nkind: Authentication\nmetadata: {name: a, namespace: "
+             "shop}\n"
+             "spec:\n  targetRefs:\n  - {group: gateway.networking.k8s.io, kind: HTTPRoute, name: "
+             "r, "
              "sectionName: x}\n  - {name: broken}\n  - 7\n  targetRef: {kind: Gateway, name: g}\n"),
         FORMAT_YAML, NULL);
     assert_int_equal(intake->invalid_policies.count, 1);

@@ -1,7 +1,7 @@
 /* Shapes of GatewayClass, Gateway and ListenerSet. */
 #include "control/rules.h"
 
-/* ---- GatewayClass ----------------------------------------------------------------------------- */
+/* ---- GatewayClass ---------------------------------------------------------------------------- */
 
 static const struct field parameters_ref_fields[] = {
     { "group", AT(object_ref, group), .flags = FIELD_REQUIRED, .value = GROUP_VALUE },
@@ -20,7 +20,7 @@ static const struct field gateway_class_fields[] = {
 };
 const struct shape gateway_class_shape = SHAPE(gateway_class, gateway_class_fields, NULL);
 
-/* ---- which namespaces and kinds may attach ----------------------------------------------------- */
+/* ---- which namespaces and kinds may attach --------------------------------------------------- */
 
 static const char *const label_operators[] = { "In", "NotIn", "Exists", "DoesNotExist", NULL };
 static const struct value any_text_item = { VALUE_TEXT };
@@ -84,7 +84,7 @@ static const struct field allowed_routes_fields[] = {
 };
 static const struct shape allowed_routes_shape = SHAPE(allowed_routes, allowed_routes_fields, NULL);
 
-/* ---- listeners -------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 static const struct value certificate_ref_item = { VALUE_STRUCT, .shape = &certificate_ref_shape };
 static const char *const tls_modes[] = { "Terminate", "Passthrough", NULL };
@@ -145,7 +145,7 @@ static const struct value listener_item = { VALUE_STRUCT, .shape = &listener_sha
     { VALUE_LIST, .min = 1, .max = 64, .item = &listener_item, .unique = "name",                   \
       .check = rule_listeners }
 
-/* ---- TLS of a whole Gateway ------------------------------------------------------------------- */
+/* ---- TLS of a whole Gateway ------------------------------------------------------------------ */
 
 static const struct field ca_ref_fields[] = {
     { "group", AT(object_ref, group), .flags = FIELD_REQUIRED, .value = GROUP_VALUE },
@@ -166,7 +166,8 @@ static const struct shape frontend_validation_shape =
     SHAPE(frontend_validation, frontend_validation_fields, NULL);
 
 static const struct field frontend_tls_fields[] = {
-    { "validation", AT(frontend_tls, validation), .value = OBJECT_VALUE(frontend_validation_shape) },
+    { "validation", AT(frontend_tls, validation),
+      .value = OBJECT_VALUE(frontend_validation_shape) },
 };
 static const struct shape frontend_tls_shape = SHAPE(frontend_tls, frontend_tls_fields, NULL);
 
@@ -200,7 +201,7 @@ static const struct field gateway_tls_fields[] = {
 };
 static const struct shape gateway_tls_shape = SHAPE(gateway_tls, gateway_tls_fields, NULL);
 
-/* ---- Gateway ---------------------------------------------------------------------------------- */
+/* ---- Gateway --------------------------------------------------------------------------------- */
 
 static const struct field address_fields[] = {
     { "type", AT(gateway_address, type), .fallback = "IPAddress",
@@ -240,7 +241,7 @@ static const struct field gateway_fields[] = {
 };
 const struct shape gateway_shape = SHAPE(gateway, gateway_fields, NULL);
 
-/* ---- ListenerSet ------------------------------------------------------------------------------ */
+/* ---- ListenerSet ----------------------------------------------------------------------------- */
 
 static const struct field set_parent_fields[] = {
     { "group", AT(object_ref, group), .fallback = GATEWAY_GROUP, .value = GROUP_VALUE },

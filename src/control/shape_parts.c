@@ -40,7 +40,7 @@ static const struct field backend_object_ref_fields[] = {
 const struct shape backend_object_ref_shape =
     SHAPE(object_ref, backend_object_ref_fields, rule_backend_object_ref);
 
-/* ---- external authorization ------------------------------------------------------------------- */
+/* ---- external authorization ------------------------------------------------------------------ */
 
 static const struct value any_text = { VALUE_TEXT };
 
@@ -80,7 +80,7 @@ static const struct field external_auth_fields[] = {
 const struct shape external_auth_shape =
     SHAPE(external_auth, external_auth_fields, rule_external_auth);
 
-/* ---- session persistence ---------------------------------------------------------------------- */
+/* ---- session persistence --------------------------------------------------------------------- */
 
 static const char *const lifetimes[] = { "Session", "Permanent", NULL };
 static const char *const session_types[] = { "Cookie", "Header", NULL };
@@ -123,7 +123,7 @@ static const struct field session_persistence_fields[] = {
 const struct shape session_persistence_shape =
     SHAPE(session_persistence_read, session_persistence_fields, rule_session_persistence);
 
-/* ---- TLS towards backends --------------------------------------------------------------------- */
+/* ---- TLS towards backends -------------------------------------------------------------------- */
 
 static const char *const san_types[] = { "Hostname", "URI", NULL };
 

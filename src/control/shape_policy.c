@@ -1,7 +1,7 @@
 /* Shapes of ReferenceGrant, BackendTLSPolicy and XBackend. */
 #include "control/rules.h"
 
-/* ---- ReferenceGrant --------------------------------------------------------------------------- */
+/* ---- ReferenceGrant -------------------------------------------------------------------------- */
 
 static const struct field grant_from_fields[] = {
     { "group", AT(grant_from, group), .flags = FIELD_REQUIRED, .value = GROUP_VALUE },
@@ -27,7 +27,7 @@ static const struct field reference_grant_fields[] = {
 };
 const struct shape reference_grant_shape = SHAPE(reference_grant, reference_grant_fields, NULL);
 
-/* ---- BackendTLSPolicy ------------------------------------------------------------------------- */
+/* ---- BackendTLSPolicy ------------------------------------------------------------------------ */
 
 static const struct field policy_target_fields[] = {
     { "group", AT(policy_target, group), .flags = FIELD_REQUIRED, .value = GROUP_VALUE },
@@ -50,7 +50,7 @@ static const struct field backend_tls_policy_fields[] = {
 const struct shape backend_tls_policy_shape =
     SHAPE(backend_tls_policy, backend_tls_policy_fields, NULL);
 
-/* ---- XBackend --------------------------------------------------------------------------------- */
+/* ---- XBackend -------------------------------------------------------------------------------- */
 
 static const struct field external_hostname_fields[] = {
     { "hostname", AT(x_external_hostname, hostname), .flags = FIELD_REQUIRED,
@@ -76,7 +76,8 @@ static const char *const tls_modes[] = { "None", "ServerOnly", "ClientAndServer"
 
 static const struct field x_backend_tls_fields[] = {
     { "mode", AT(x_backend_tls, mode), .value = WORD_VALUE(tls_modes) },
-    { "validation", AT(x_backend_tls, validation), .value = OBJECT_VALUE(backend_validation_shape) },
+    { "validation", AT(x_backend_tls, validation),
+      .value = OBJECT_VALUE(backend_validation_shape) },
     { "clientCertificateRef", AT(x_backend_tls, client_certificate_ref),
       .value = OBJECT_VALUE(certificate_ref_shape) },
 };
@@ -96,7 +97,8 @@ static const struct field x_backend_fields[] = {
     { "port", AT(x_backend, port), .flags = FIELD_REQUIRED,
       .value = OBJECT_VALUE(backend_port_shape) },
     { "protocol", AT(x_backend, protocol), .value = WORD_VALUE(backend_protocols) },
-    { "tls", AT(x_backend, tls), .flags = FIELD_FILLED, .value = OBJECT_VALUE(x_backend_tls_shape) },
+    { "tls", AT(x_backend, tls), .flags = FIELD_FILLED,
+      .value = OBJECT_VALUE(x_backend_tls_shape) },
     { "sessionPersistence", AT(x_backend, session_persistence),
       .value = OBJECT_VALUE(session_persistence_shape) },
 };

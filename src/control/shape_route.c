@@ -1,7 +1,7 @@
 /* Shapes of the five routes and their filters. */
 #include "control/rules.h"
 
-/* ---- parents and backends --------------------------------------------------------------------- */
+/* ---- parents and backends -------------------------------------------------------------------- */
 
 static const struct field parent_ref_fields[] = {
     { "group", AT(parent_ref, group), .fallback = GATEWAY_GROUP, .value = GROUP_VALUE },
@@ -35,7 +35,7 @@ static const char *const default_gateways[] = { "", "All", "None", NULL };
     { "weight", AT(backend_ref, weight), .fallback_number = 1,                                     \
       .value = { VALUE_INT, .min = 0, .max = 1000000 } }
 
-/* ---- filters ---------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 static const struct value header_name_item = HEADER_NAME_VALUE;
 static const struct value any_text_item = { VALUE_TEXT };
@@ -189,7 +189,7 @@ static const struct value grpc_filter_item = { VALUE_STRUCT, .shape = &grpc_filt
 
 #define FILTER_LIST(of) { VALUE_LIST, .max = 16, .item = &(of), .check = rule_filters }
 
-/* ---- HTTPRoute -------------------------------------------------------------------------------- */
+/* ---- HTTPRoute ------------------------------------------------------------------------------- */
 
 static const struct field http_backend_ref_fields[] = {
     BACKEND_REF_FIELDS,
@@ -197,7 +197,8 @@ static const struct field http_backend_ref_fields[] = {
 };
 static const struct shape http_backend_ref_shape =
     SHAPE(backend_ref, http_backend_ref_fields, rule_backend_ref);
-static const struct value http_backend_ref_item = { VALUE_STRUCT, .shape = &http_backend_ref_shape };
+static const struct value http_backend_ref_item = { VALUE_STRUCT,
+                                                    .shape = &http_backend_ref_shape };
 
 static const char *const path_match_types[] = { "Exact", "PathPrefix", "RegularExpression", NULL };
 static const char *const match_types[] = { "Exact", "RegularExpression", NULL };
@@ -231,7 +232,8 @@ static const char *const methods[] = { "GET",     "HEAD",    "POST",  "PUT",   "
                                        "CONNECT", "OPTIONS", "TRACE", "PATCH", NULL };
 
 static const struct field http_match_fields[] = {
-    { "path", AT(http_match, path), .flags = FIELD_FILLED, .value = OBJECT_VALUE(path_match_shape) },
+    { "path", AT(http_match, path), .flags = FIELD_FILLED,
+      .value = OBJECT_VALUE(path_match_shape) },
     { "headers", AT(http_match, headers),
       .value = { VALUE_LIST, .max = 16, .item = &header_match_item, .unique = "name",
                  .unique_nocase = true } },
@@ -286,7 +288,7 @@ static const struct field http_route_fields[] = {
 };
 const struct shape http_route_shape = SHAPE(http_route, http_route_fields, NULL);
 
-/* ---- GRPCRoute -------------------------------------------------------------------------------- */
+/* ---- GRPCRoute ------------------------------------------------------------------------------- */
 
 static const struct field grpc_backend_ref_fields[] = {
     BACKEND_REF_FIELDS,
@@ -294,7 +296,8 @@ static const struct field grpc_backend_ref_fields[] = {
 };
 static const struct shape grpc_backend_ref_shape =
     SHAPE(backend_ref, grpc_backend_ref_fields, rule_backend_ref);
-static const struct value grpc_backend_ref_item = { VALUE_STRUCT, .shape = &grpc_backend_ref_shape };
+static const struct value grpc_backend_ref_item = { VALUE_STRUCT,
+                                                    .shape = &grpc_backend_ref_shape };
 
 static const struct field grpc_method_fields[] = {
     { "type", AT(grpc_method_match, type), .value = WORD_VALUE(match_types) },
@@ -334,7 +337,7 @@ static const struct field grpc_route_fields[] = {
 };
 const struct shape grpc_route_shape = SHAPE(grpc_route, grpc_route_fields, NULL);
 
-/* ---- TLSRoute, TCPRoute, UDPRoute --------------------------------------------------------------- */
+/* ---- TLSRoute, TCPRoute, UDPRoute ------------------------------------------------------------ */
 
 static const struct field l4_backend_ref_fields[] = { BACKEND_REF_FIELDS };
 static const struct shape l4_backend_ref_shape =

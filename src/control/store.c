@@ -1,6 +1,6 @@
-/* The objects in force. Every object's key has a slot with the places it is written at (candidates, in
- * file order); the first decides. A commit looks at the slots its files touched, then at what is
- * implied by them. */
+/* The objects in force. Every object's key has a slot with the places it is written at
+ * (candidates, in file order); the first decides. A commit looks at the slots its files touched,
+ * then at what is implied by them. */
 #include "control/store.h"
 
 #include "base/ensure.h"
@@ -116,7 +116,7 @@ static struct text own_text(struct text t)
     return text_of(copy, t.size);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------ */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static struct slot *touch(struct store *store, struct text key)
 {
@@ -232,7 +232,7 @@ const struct intake *store_intake(const struct store *store, struct text name)
     return file == NULL ? NULL : file->intake;
 }
 
-/* ---- implied objects -------------------------------------------------------------------------- */
+/* ---- implied objects ------------------------------------------------------------------------- */
 
 static struct object *implied_object(enum object_kind kind, struct text name)
 {
@@ -301,7 +301,7 @@ static struct object *stand_in(const struct slot *slot)
     return object;
 }
 
-/* ---- commit ----------------------------------------------------------------------------------- */
+/* ---- commit ---------------------------------------------------------------------------------- */
 
 /* controllerName is immutable: an API server would refuse the change. */
 static bool changes_controller(const struct object *old, const struct object *new)
@@ -390,7 +390,7 @@ static void record_change(struct store *store, struct slot *slot)
     }
 }
 
-/* ---- lists by kind ---------------------------------------------------------------------------- */
+/* ---- lists by kind --------------------------------------------------------------------------- */
 
 static int compare_names(const struct object *a, const struct object *b)
 {
@@ -513,8 +513,8 @@ struct change_list store_commit(struct store *store)
 {
     clear_changes(store);
     touch(store, TEXT("GatewayClass//" WEFT_CLASS));
-    /* Settling an object touches its namespace, which is settled later in the same loop. One that was
-     * settled before it is looked at again below. */
+    /* Settling an object touches its namespace, which is settled later in the same loop. One
+     * that was settled before it is looked at again below. */
     for (size_t i = 0; i < store->touched.count; i++) {
         settle(store, store->touched.items[i]);
     }
@@ -541,7 +541,7 @@ uint64_t store_version(const struct store *store)
     return store->version;
 }
 
-/* ---- looking ---------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 const struct object *store_find(const struct store *store, enum object_kind kind,
                                 struct text name_space, struct text name)
@@ -549,7 +549,8 @@ const struct object *store_find(const struct store *store, enum object_kind kind
     struct object wanted = { .name_space = name_space, .name = name };
     const struct kind_list *list = &store->kinds[kind];
     size_t at = position(list, &wanted);
-    return at < list->count && compare_names(list->items[at], &wanted) == 0 ? list->items[at] : NULL;
+    return at < list->count && compare_names(list->items[at], &wanted) == 0 ? list->items[at]
+                                                                            : NULL;
 }
 
 struct object_list store_objects(const struct store *store, enum object_kind kind)

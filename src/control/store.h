@@ -1,10 +1,11 @@
-/* struct store: the objects in force. Sources put what they read (struct intake, one a file or other
- * unit), the store decides by the classes of decisions 9 what is in force, counts generations, implies
- * what needs no writing (GatewayClass weft, Namespaces) and tells what a commit changed. One thread.
+/* struct store: the objects in force. Sources put what they read (struct intake, one a file or
+ * other unit), the store decides by the classes of decisions 9 what is in force, counts
+ * generations, implies what needs no writing (GatewayClass weft, Namespaces) and tells what a
+ * commit changed. One thread.
  *
- * An object pointer is good as long as somebody holds a reference: the store for those in force, the
- * change list for those it names (until the next commit). Objects never change once in force, but for
- * their lines. */
+ * An object pointer is good as long as somebody holds a reference: the store for those in force,
+ * the change list for those it names (until the next commit). Objects never change once in
+ * force, but for their lines. */
 #pragma once
 
 #include "base/array.h"
@@ -35,17 +36,18 @@ struct object_list {
 struct store *store_new(void);
 void store_free(struct store *store);
 
-/* A file's new content takes the place of its old. The store takes over the intake. Putting frees what
- * the file's findings and invalid policies were views of, so put and commit in one go. `rank` orders
- * files: where two hold the same object, the lower rank, then the lower file name, wins. A failed
- * intake leaves the file's objects as they were and replaces its findings only. */
+/* A file's new content takes the place of its old. The store takes over the intake. Putting
+ * frees what the file's findings and invalid policies were views of, so put and commit in one
+ * go. `rank` orders files: where two hold the same object, the lower rank, then the lower file
+ * name, wins. A failed intake leaves the file's objects as they were and replaces its findings
+ * only. */
 void store_put(struct store *store, uint32_t rank, struct intake *intake);
 /* The file is gone. */
 void store_remove(struct store *store, struct text file);
 /* What was last put for this file and did not fail, or NULL: for intake_read's reuse. */
 const struct intake *store_intake(const struct store *store, struct text file);
-/* Puts what was put and removed since the last commit in force. The list (no order; an object changed
- * at most once in it) is valid until the next commit. */
+/* Puts what was put and removed since the last commit in force. The list (no order; an object
+ * changed at most once in it) is valid until the next commit. */
 struct change_list store_commit(struct store *store);
 /* Counts the commits that changed something. */
 uint64_t store_version(const struct store *store);

@@ -64,6 +64,7 @@ static void assert_changes(const char *expected)
 {
     char lines[32][200];
     char out[4096] = "";
+    size_t used = 0;
     size_t count = 0;
     for (size_t i = 0; i < changes.count; i++) {
         const struct change *change = &changes.items[i];
@@ -75,8 +76,7 @@ static void assert_changes(const char *expected)
     }
     qsort(lines, count, sizeof(lines[0]), (int (*)(const void *, const void *))strcmp);
     for (size_t i = 0; i < count; i++) {
-        strcat(out, i ? " " : "");
-        strcat(out, lines[i]);
+        used += (size_t)snprintf(out + used, sizeof(out) - used, "%s%s", i ? " " : "", lines[i]);
     }
     assert_string_equal(out, expected);
 }
@@ -128,7 +128,8 @@ static void counts_generations_of_spec(void **state)
     put("a.yaml", ROUTE("a", "hostnames: [a.b]") ROUTE("b", ""));
     const struct object *b = route("b");
     assert_int_equal(route("a")->generation, 1);
-    put("a.yaml", "# a comment above moves lines only\n" ROUTE("a", "hostnames: [a.b]") ROUTE("b", ""));
+    put("a.yaml", "# a comment above moves lines only\n" ROUTE("a", "hostnames: "
+                                                                    "[a.b]") ROUTE("b", ""));
     assert_changes("");
     assert_int_equal(object_line(route("b"), "spec"), 11);
     assert_int_equal(route("b")->place.line, 8);
@@ -157,7 +158,8 @@ static void keeps_all_of_a_file_that_does_not_parse(void **state)
     assert_changes("");
     assert_ptr_equal(route("a"), a);
     assert_null(route("c"));
-    assert_findings("a.yaml:6: not valid YAML at column 5: mapping values are not allowed in this context; "
+    assert_findings("a.yaml:6: not valid YAML at column 5: mapping values are not allowed in this "
+                    "context; "
                     "mend quotes and indentation there\n");
     put("a.yaml", ROUTE("a", "") ROUTE("c", ""));
     assert_changes("HTTPRoute/default/c+");
@@ -181,7 +183,8 @@ static void keeps_the_older_version_of_a_refused_object(void **state)
     assert_ptr_equal(route("a"), a);
     assert_int_equal(object_line(a, "spec.hostnames[0]"), 10);
     assert_int_equal(a->generation, 1);
-    put("a.yaml", "apiVersion: gateway.networking.k8s.io/v9\nkind: HTTPRoute\nmetadata: {name: a}\n");
+    put("a.yaml", "apiVersion: gateway.networking.k8s.io/v9\nkind: HTTPRoute\n"
+                  "metadata: {name: a}\n");
     assert_changes("HTTPRoute/default/other-");
     assert_ptr_equal(route("a"), a);
     put("a.yaml", "# empty\n");
@@ -212,8 +215,10 @@ static void lets_the_first_of_duplicates_win(void **state)
     assert_true(text_equal(route("x")->route->hostnames.items[0], TEXT("a.a")));
     assert_int_equal(route("x")->generation, 2);
     assert_findings(
-        "a.yaml:7: HTTPRoute/default/x: is written a second time; a.yaml:2 is in force, remove one\n"
-        "b.yaml:2: HTTPRoute/default/x: is written a second time; a.yaml:2 is in force, remove one\n");
+        "a.yaml:7: HTTPRoute/default/x: is written a second time; a.yaml:2 is in force, remove "
+        "one\n"
+        "b.yaml:2: HTTPRoute/default/x: is written a second time; a.yaml:2 is in force, remove "
+        "one\n");
     put_ranked("z.yaml", 0, ROUTE("x", "hostnames: [z.z]"));
     put_ranked("a.yaml", 1, ROUTE("x", "hostnames: [a.a]"));
     put_ranked("b.yaml", 1, ROUTE("x", "hostnames: [b.b]"));
@@ -239,7 +244,8 @@ static void keeps_the_controller_of_a_class(void **state)
                     "GatewayClass another name\n");
     put("a.yaml", CLASS("a.b/c"));
     assert_findings("");
-    put("w.yaml", "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: weft}\n"
+    put("w.yaml", "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\n"
+                  "metadata: {name: weft}\n"
                   "spec: {controllerName: a.b/c}\n");
     assert_changes("GatewayClass//weft~");
     assert_false(store_find(store, KIND_GATEWAY_CLASS, TEXT(""), TEXT("weft"))->implied);
@@ -263,7 +269,8 @@ static void lists_by_kind_and_namespace(void **state)
     struct buffer yaml;
     buffer_init(&yaml);
     for (int i = 0; i < 300; i++) {
-        buffer_format(&yaml, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%d, namespace: n%d}\n",
+        buffer_format(&yaml, "---\napiVersion: v1\nkind: ConfigMap\n"
+                             "metadata: {name: c%d, namespace: n%d}\n",
                       (i * 7) % 300, i % 3);
     }
     buffer_append_byte(&yaml, '\0');

@@ -76,8 +76,9 @@ static size_t skip_digits(struct text t, size_t at)
 /* [-+]? (\.[0-9]+ | [0-9]+(\.[0-9]*)?) ([eE][-+]?[0-9]+)? */
 static bool is_float(struct text t)
 {
-    static const char *const words[] = { ".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf", "+.INF", "-.inf",
-                                         "-.Inf", "-.INF", ".nan",  ".NaN",  ".NAN",  NULL };
+    static const char *const words[] = { ".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf",
+                                         "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
+                                         ".NaN",  ".NAN",  NULL };
     if (in_words(t, words)) {
         return true;
     }
@@ -142,7 +143,8 @@ static bool refuse_tag(struct yaml_reader *reader, uint32_t line, struct text ta
                              (int)(tag.size < 100 ? tag.size : 100), tag.at);
 }
 
-/* The kind a tag gives a scalar; false (told) for tags that are not of the core schema or do not fit. */
+/* The kind a tag gives a scalar; false (told) for tags that are not of the core schema or do not
+ * fit. */
 static bool tagged_kind(struct yaml_reader *reader, struct text tag, struct node *node)
 {
     static const struct {
@@ -252,11 +254,13 @@ static bool read_open(struct yaml_reader *reader, const yaml_event_t *event, enu
 {
     struct node_builder *builder = &reader->builder;
     bool is_map = kind == NODE_MAP;
-    const yaml_char_t *tag = is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag;
+    const yaml_char_t *tag =
+        is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag;
     const yaml_char_t *anchor = is_map ? event->data.mapping_start.anchor
                                        : event->data.sequence_start.anchor;
     struct node head = node_head(event, kind);
-    if (tag != NULL && strcmp((const char *)tag, is_map ? TAG_PREFIX "map" : TAG_PREFIX "seq") != 0 &&
+    if (tag != NULL &&
+        strcmp((const char *)tag, is_map ? TAG_PREFIX "map" : TAG_PREFIX "seq") != 0 &&
         strcmp((const char *)tag, "!") != 0) {
         return refuse_tag(reader, head.line, text_of_event(tag));
     }
@@ -287,7 +291,8 @@ static void end_document(struct yaml_reader *reader)
     map_init(&reader->anchors);
     reader->alias_nodes = 0;
     reader->alias_bytes = 0;
-    if (reader->builder.stack.count == 1 && reader->builder.stack.items[0].value.kind == NODE_NULL) {
+    if (reader->builder.stack.count == 1 &&
+        reader->builder.stack.items[0].value.kind == NODE_NULL) {
         reader->builder.stack.count = 0;
     }
     node_builder_finish(&reader->builder);

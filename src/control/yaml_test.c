@@ -1,5 +1,5 @@
-/* YAML to trees: what the loader makes of the text, what it refuses and with which words, and the YAML
- * test suite (cases that must fail are refused, none crashes). */
+/* YAML to trees: what the loader makes of the text, what it refuses and with which words, and
+ * the YAML test suite (cases that must fail are refused, none crashes). */
 #include "control/node.h"
 
 #include <dirent.h>
@@ -93,17 +93,21 @@ static void refuses_with_words(void **state)
         { "[a]: 1\n", "1: a key must be text, not a map or a list\n" },
         { "a: &x [1]\n*x : 2\n", "2: a key must be text, not a map or a list\n" },
         { "a: *x\n", "1: the alias *x names nothing that ends before it; write the value out\n" },
-        { "a: &x [*x]\n", "1: the alias *x names nothing that ends before it; write the value out\n" },
+        { "a: &x [*x]\n", "1: the alias *x names nothing that ends before it; write the value "
+                          "out\n" },
         { "a: !!binary aGk=\n",
           "1: the tag \"tag:yaml.org,2002:binary\" has no meaning here; remove it\n" },
         { "a: !mine x\n", "1: the tag \"!mine\" has no meaning here; remove it\n" },
         { "a: !!int x\n", "1: the tag \"tag:yaml.org,2002:int\" has no meaning here; remove it\n" },
-        { "a: !!set {}\n", "1: the tag \"tag:yaml.org,2002:set\" has no meaning here; remove it\n" },
-        { "a: [1\n", "2: not valid YAML at column 1: did not find expected ',' or ']', while parsing a "
+        { "a: !!set {}\n", "1: the tag \"tag:yaml.org,2002:set\" has no meaning here; remove "
+                           "it\n" },
+        { "a: [1\n", "2: not valid YAML at column 1: did not find expected ',' or ']', while "
+                     "parsing a "
                      "flow sequence that began on line 1; mend quotes and indentation there\n" },
         { "a: b: c\n", "1: not valid YAML at column 5: mapping values are not allowed in this "
                        "context; mend quotes and indentation there\n" },
-        { "a: \"\xff\"\n", "1: not valid YAML: invalid leading UTF-8 octet (byte 4); save the file as "
+        { "a: \"\xff\"\n", "1: not valid YAML: invalid leading UTF-8 octet (byte 4); save the file "
+                           "as "
                            "plain UTF-8 text\n" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -264,14 +268,16 @@ static void reads_integers(void **state)
     struct node node = { .kind = NODE_INT, .text = TEXT("-12") };
     assert_true(node_int(&node, &value));
     assert_int_equal(value, -12);
-    static const char *const bad[] = { "0777", "0x1", "1_0", "+1", "9223372036854775808", "-", "-01" };
+    static const char *const bad[] = {
+        "0777", "0x1", "1_0", "+1", "9223372036854775808", "-", "-01"
+    };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         node.text = text_from_string(bad[i]);
         assert_false(node_int(&node, &value));
     }
 }
 
-/* ---- the YAML test suite ---------------------------------------------------------------------- */
+/* ---- the YAML test suite --------------------------------------------------------------------- */
 
 struct suite {
     struct document_handler handler;

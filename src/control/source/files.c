@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #define WATCH_EVENTS                                                                               \
-    (IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | \
-     IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+    (IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |            \
+     IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 /* Two writes this close may leave the same stamp: the kernel's clock for files is coarse. */
 #define RACY_NS 20000000
 
@@ -79,7 +79,7 @@ static void free_text(struct text t)
     free((char *)(uintptr_t)t.at);
 }
 
-/* ---- what to read ----------------------------------------------------------------------------- */
+/* ---- what to read ---------------------------------------------------------------------------- */
 
 static bool same_stamp(const struct file_stamp *a, const struct file_stamp *b)
 {
@@ -190,7 +190,7 @@ static void look(struct file_source *source)
     scan_fini(&scan);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The whole file, at most one byte more than is allowed. False: errno says why. */
 static bool read_whole(const char *name, struct buffer *out)
@@ -299,7 +299,7 @@ struct change_list file_source_load(struct file_source *source)
     return put_all(source);
 }
 
-/* ---- following -------------------------------------------------------------------------------- */
+/* ---- following ------------------------------------------------------------------------------- */
 
 static bool has_news(const struct file_source *source)
 {
@@ -438,9 +438,9 @@ static bool is_watched(const struct watched_folder *folders, size_t count, int w
     return false;
 }
 
-/* Adding a watch twice is harmless and gives the same number; one for a folder that is gone went with
- * it. Without a watch the poll remains. What changed in a new folder between the look and the watch is
- * found by looking again. */
+/* Adding a watch twice is harmless and gives the same number; one for a folder that is gone went
+ * with it. Without a watch the poll remains. What changed in a new folder between the look and
+ * the watch is found by looking again. */
 static void watch_folders(struct file_source *source, const struct scan *scan)
 {
     struct watched_folder *before = source->folders.items;

@@ -1,4 +1,5 @@
-/* Files as a source: what is read, what is passed over, what a change on disk comes to, and how soon. */
+/* Files as a source: what is read, what is passed over, what a change on disk comes to, and how
+ * soon. */
 #include "control/source/files.h"
 
 #include "base/clock.h"
@@ -42,7 +43,8 @@ static void write_map(const char *name, const char *object, const char *value)
 {
     char text[512];
     snprintf(text, sizeof(text),
-             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {k: '%s'}\n", object, value);
+             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
+             "data: {k: '%s'}\n", object, value);
     write_text(name, text);
 }
 
@@ -76,7 +78,7 @@ static int open_all(void **state)
 {
     (void)state;
     struct error error;
-    strcpy(root, "/tmp/weft-files-XXXXXX");
+    memcpy(root, TEXT("/tmp/weft-files-XXXXXX").at, sizeof("/tmp/weft-files-XXXXXX"));
     assert_non_null(mkdtemp(root));
     store = store_new();
     loop = loop_new(&error);
@@ -158,8 +160,9 @@ static void reads_folders_recursively(void **state)
     mkdir(path(".hidden"), 0755);
     write_map("a.yaml", "a", "1");
     write_map("sub/b.yml", "b", "2");
-    write_text("sub/deep/c.json", "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
-                                  "\"c\"},\"data\":{\"k\":\"3\"}}");
+    write_text("sub/deep/c.json",
+               "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+               "\"c\"},\"data\":{\"k\":\"3\"}}");
     write_map(".d.yaml", "d", "4");
     write_map(".hidden/e.yaml", "e", "5");
     write_map("f.txt", "f", "6");
@@ -350,7 +353,8 @@ static void write_routes(int file, int salt)
         fprintf(out,
                 "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n"
                 "  name: r-%d-%d\n  namespace: shop\nspec:\n  parentRefs:\n  - name: edge\n"
-                "  hostnames: [\"h%d.example\"]\n  rules:\n  - matches:\n    - path: {type: PathPrefix, "
+                "  hostnames: [\"h%d.example\"]\n  rules:\n  - matches:\n"
+                "    - path: {type: PathPrefix, "
                 "value: /p%d}\n      headers: [{name: x-version, value: v%d}]\n"
                 "    - path: {type: Exact, value: /e}\n    backendRefs:\n    - name: backend-%d\n"
                 "      port: 8080\n      weight: 90\n    - name: backend-b\n      port: 8080\n"

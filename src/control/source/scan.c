@@ -123,7 +123,8 @@ static void scan_folder(struct scan *scan, struct text folder, uint32_t rank,
 {
     for (size_t i = 0; i < above->count; i++) {
         if (above->items[i].device == status->st_dev && above->items[i].inode == status->st_ino) {
-            fail(scan, folder, "is a link to a folder above it and is passed over; remove the link");
+            fail(scan, folder, "is a link to a folder above it and is passed over; remove the "
+                               "link");
             return;
         }
     }

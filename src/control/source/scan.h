@@ -1,5 +1,5 @@
-/* Walking folders for configuration files: recursively, names beginning with '.' passed over, symbolic
- * links followed. Names are as the operator gave them, with what lies below appended. */
+/* Walking folders for configuration files: recursively, names beginning with '.' passed over,
+ * symbolic links followed. Names are as the operator gave them, with what lies below appended. */
 #pragma once
 
 #include "base/arena.h"
