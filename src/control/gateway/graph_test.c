@@ -73,7 +73,8 @@ static const struct graph_case cases[] = {
 
     { "namespaces: same, selector, a selector of nothing",
       YAML_GATEWAY("same", LISTENER("http", ""))
-      YAML_GATEWAY("picky", "  - {name: http, port: 81, protocol: HTTP, allowedRoutes: {namespaces: "
+      YAML_GATEWAY("picky", "  - {name: http, port: 81, protocol: HTTP, allowedRoutes: "
+                            "{namespaces: "
                             "{from: Selector, selector: {matchLabels: {team: shop}}}}}\n")
       YAML_GATEWAY("closed", "  - {name: http, port: 82, protocol: HTTP, allowedRoutes: "
                              "{namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}\n")
@@ -196,7 +197,8 @@ static const struct graph_case cases[] = {
       "HTTPRoute/default/h2c parents.0.conditions.ResolvedRefs = True/ResolvedRefs\n"
       "Gateway/default/edge listeners.http.attachedRoutes = 5\n",
       "HTTPRoute/default/kind: spec.rules[0].backendRefs[0]: InvalidKind\n"
-      "HTTPRoute/default/absent: spec.rules[0].backendRefs[0]: BackendNotFound: there is no Service\n"
+      "HTTPRoute/default/absent: spec.rules[0].backendRefs[0]: BackendNotFound: there is no "
+      "Service\n"
       "HTTPRoute/default/port: spec.rules[0].backendRefs[0]: BackendNotFound\n"
       "HTTPRoute/default/wss: spec.rules[0].backendRefs[0]: UnsupportedProtocol\n" },
 
@@ -251,7 +253,8 @@ static const struct graph_case cases[] = {
       YAML_EDGE YAML_ROUTE("name: all", "name: edge",
                            "  rules: [{" AUTH ", backendRefs: [{name: web, port: 80}]}]\n")
       YAML_ROUTE("name: part", "name: edge",
-                 "  rules: [{backendRefs: [{name: web, port: 80}]}, {matches: [{path: {value: /a}}], "
+                 "  rules: [{backendRefs: [{name: web, port: 80}]}, {matches: [{path: {value: "
+                 "/a}}], "
                  AUTH ", backendRefs: [{name: web, port: 80}]}]\n") YAML_WEB,
       "HTTPRoute/default/all parents.0.conditions.Accepted = False/UnsupportedValue\n"
       "HTTPRoute/default/part parents.0.conditions.Accepted = True/Accepted\n"
@@ -299,7 +302,8 @@ static const struct graph_case cases[] = {
 
     { "hostname conflicts between gateways and listener sets",
       YAML_EDGE
-      YAML_SET("name: one", "name: edge", LISTENER("taken", "") LISTENER("mine", ", hostname: m.test"))
+      YAML_SET("name: one", "name: edge", LISTENER("taken", "") LISTENER("mine", ", hostname: "
+          "m.test"))
       YAML_SET("name: two", "name: edge", LISTENER("taken", ", hostname: m.test")),
       "Gateway/default/edge conditions.Accepted = True/Accepted\n"
       "Gateway/default/edge attachedListenerSets = 1\n"
@@ -317,7 +321,8 @@ static const struct graph_case cases[] = {
 
     { "protocol conflicts",
       YAML_EDGE YAML_SET("name: s", "name: edge",
-                         "  - {name: tcp, port: 80, protocol: TCP}\n" LISTENER("ok", ", hostname: o.x"))
+                         "  - {name: tcp, port: 80, protocol: TCP}\n" LISTENER("ok", ", hostname: "
+                         "o.x"))
           YAML_SET("name: t", "name: edge", "  - {name: tcp, port: 80, protocol: TCP}\n"),
       "ListenerSet/default/s conditions.Accepted = True/ListenersNotValid\n"
       "ListenerSet/default/s listeners.tcp.conditions.Accepted = False/ProtocolConflict\n"
@@ -341,7 +346,8 @@ static const struct graph_case cases[] = {
       "spec: {gatewayClassName: weft, listeners: [{name: http, port: 81, protocol: HTTP}], "
       "allowedListeners: {namespaces: {from: Same}}}\n"
       YAML_SET("name: by-default", "name: g", LISTENER("x", ", hostname: x.test"))
-      YAML_SET("name: near", "name: same", "  - {name: x, port: 81, protocol: HTTP, hostname: n.x}\n")
+      YAML_SET("name: near", "name: same", "  - {name: x, port: 81, protocol: HTTP, hostname: "
+                                           "n.x}\n")
       YAML_SET("name: far, namespace: far", "name: same, namespace: default",
                "  - {name: x, port: 81, protocol: HTTP, hostname: f.x}\n")
       YAML_SET("name: lost", "name: missing", LISTENER("x", ""))
@@ -439,7 +445,7 @@ static void the_older_gateway_keeps_a_hostname(void **state)
     world_fini(&world);
 }
 
-/* ---- states of sockets ------------------------------------------------------------------------ */
+/* ---- states of sockets ----------------------------------------------------------------------- */
 
 #define ONE_ADDRESS                                                                                \
     "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\n"               \
@@ -510,7 +516,7 @@ static void a_default_address_may_be_missing(void **state)
     world_fini(&world);
 }
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static void addresses_come_from_the_pool(void **state)
 {
@@ -596,7 +602,7 @@ static void bundle_version_is_judged(void **state)
     }
 }
 
-/* ---- origins ---------------------------------------------------------------------------------- */
+/* ---- origins --------------------------------------------------------------------------------- */
 
 static void keys_lead_back_to_lines(void **state)
 {

@@ -1,8 +1,7 @@
-/* For tests of gateway/ and translate/: a YAML text becomes a store and a graph; status is asked for
- * by path, one expectation a line:
- *   Gateway/default/edge listeners.http.conditions.Accepted = True/Accepted
- * A part of a path is a key, an index, or the name or type of a list's item. A condition is written
- * Status/Reason, a list by its items' kind, value or name. */
+/* For tests of gateway/ and translate/: a YAML text becomes a store and a graph; status is asked
+ * for by path, one expectation a line: Gateway/default/edge listeners.http.conditions.Accepted =
+ * True/Accepted A part of a path is a key, an index, or the name or type of a list's item. A
+ * condition is written Status/Reason, a list by its items' kind, value or name. */
 #pragma once
 
 #include "control/gateway/status.h"
@@ -61,7 +60,7 @@ static inline void world_put(struct world *world, const char *file, const char *
     world->graph = graph_build(world->store, &world->options, world->before, &world->findings);
 }
 
-/* ---- status by path --------------------------------------------------------------------------- */
+/* ---- status by path -------------------------------------------------------------------------- */
 
 struct status_document {
     struct document_handler handler;
@@ -195,7 +194,8 @@ static inline void world_bind(struct world *world)
     }
 }
 
-/* Every line of `lines` must be part of a finding's text form, and there must be no other finding. */
+/* Every line of `lines` must be part of a finding's text form, and there must be no other
+ * finding. */
 static inline void expect_findings(struct world *world, const char *name, const char *lines)
 {
     struct buffer out;
@@ -225,7 +225,7 @@ static inline void expect_findings(struct world *world, const char *name, const 
     buffer_fini(&out);
 }
 
-/* ---- pieces of YAML --------------------------------------------------------------------------- */
+/* ---- pieces of YAML -------------------------------------------------------------------------- */
 
 /* Gateway default/edge with one listener "http" on port 80 for routes of all namespaces. */
 #define YAML_EDGE                                                                                  \

@@ -1,4 +1,5 @@
-/* Clusters and endpoints: Services, EndpointSlices and XBackends in, clusters and assignments out. */
+/* Clusters and endpoints: Services, EndpointSlices and XBackends in, clusters and assignments
+ * out. */
 #include "control/translate/translate_testing.h"
 
 #define ROUTE_TO(ref) YAML_EDGE YAML_ROUTE("name: r", "name: edge",                                \

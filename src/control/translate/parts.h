@@ -24,8 +24,11 @@
 #define ENDPOINT_TYPE(name) envoy__config__endpoint__v3__##name##__descriptor
 #define MATCHER_TYPE(name)  envoy__type__matcher__v3__##name##__descriptor
 
+struct route_cache;
+
 struct translation {
     const struct translate_options *options;
+    struct route_cache *cache; /* the translator's */
     const struct graph *graph;
     struct arena arena; /* of the messages at hand */
 };

@@ -27,14 +27,17 @@ static const struct action_case cases[] = {
     { "header modifiers of a rule",
       RULE("  - filters:\n"
            "    - type: RequestHeaderModifier\n"
-           "      requestHeaderModifier: {set: [{name: X-Set, value: a}], add: [{name: X-Add, value: "
+           "      requestHeaderModifier: {set: [{name: X-Set, value: a}], add: [{name: X-Add, "
+           "value: "
            "b%20}], remove: [X-Gone]}\n"
            "    - type: ResponseHeaderModifier\n"
-           "      responseHeaderModifier: {set: [{name: Y-Set, value: c}], remove: [Y-Gone]}\n" TO_WEB),
+           "      responseHeaderModifier: {set: [{name: Y-Set, value: c}], remove: "
+           "[Y-Gone]}\n" TO_WEB),
       "\"key\": \"X-Set\"\n\"append_action\": \"OVERWRITE_IF_EXISTS_OR_ADD\"\n"
       "\"key\": \"X-Add\"\n\"value\": \"b%20\"\n"
       "\"request_headers_to_remove\": [\n\"X-Gone\"\n"
-      "\"response_headers_to_add\": [\n\"Y-Set\"\n\"response_headers_to_remove\": [\n\"Y-Gone\"\n" },
+      "\"response_headers_to_add\": [\n\"Y-Set\"\n\"response_headers_to_remove\": "
+      "[\n\"Y-Gone\"\n" },
 
     { "header modifiers of a backendRef",
       RULE("  - backendRefs:\n"
@@ -83,10 +86,13 @@ static const struct action_case cases[] = {
     { "mirrors: all, a percent, a fraction, one that is missing",
       RULE("  - filters:\n"
            "    - {type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}\n"
-           "    - {type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}, percent: 20}}\n"
-           "    - {type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}, fraction: "
+           "    - {type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}, "
+           "percent: 20}}\n"
+           "    - {type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}, "
+           "fraction: "
            "{numerator: 1, denominator: 3}}}\n"
-           "    - {type: RequestMirror, requestMirror: {backendRef: {name: gone, port: 80}}}\n" TO_WEB),
+           "    - {type: RequestMirror, requestMirror: {backendRef: {name: gone, port: "
+           "80}}}\n" TO_WEB),
       "\"request_mirror_policies\": [\n\"disable_shadow_host_suffix_append\": true\n"
       "\"numerator\": 100\n\"numerator\": 20\n\"numerator\": 333333\n\"denominator\": \"MILLION\"\n"
       "!gone" },
@@ -121,7 +127,8 @@ static const struct action_case cases[] = {
       "\"num_retries\": 3\n\"retriable_status_codes\": [\n503\n\"base_interval\": \"0.1s\"\n" },
 
     { "retry of connections alone, once by default", RULE("  - retry: {}\n" TO_WEB),
-      "\"retry_on\": \"connect-failure,refused-stream\"\n\"num_retries\": 1\n!retriable_status_codes\n"
+      "\"retry_on\": \"connect-failure,refused-stream\"\n\"num_retries\": "
+      "1\n!retriable_status_codes\n"
       "!retry_back_off" },
 
     { "no retry at all", RULE("  - retry: {codes: [500], attempts: 0}\n" TO_WEB), "!retry_policy" },
@@ -188,16 +195,19 @@ static void redirects_keep_the_listeners_port(void **state)
 {
     static const struct graph_port_map map = { 80, 8080 };
     static const struct action_case rows[] = {
-        { "port 80", RULE("  - filters: [{type: RequestRedirect, requestRedirect: {hostname: a.b}}]\n"),
+        { "port 80", RULE("  - filters: [{type: RequestRedirect, requestRedirect: {hostname: "
+                          "a.b}}]\n"),
           "!port_redirect" },
         { "scheme http, port 80",
-          RULE("  - filters: [{type: RequestRedirect, requestRedirect: {scheme: http, port: 80}}]\n"),
+          RULE("  - filters: [{type: RequestRedirect, requestRedirect: {scheme: http, port: "
+               "80}}]\n"),
           "!port_redirect" },
         { "port 443 with http",
           RULE("  - filters: [{type: RequestRedirect, requestRedirect: {port: 443}}]\n"),
           "\"port_redirect\": 443\n" },
         { "scheme https, port 443",
-          RULE("  - filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 443}}]\n"),
+          RULE("  - filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: "
+               "443}}]\n"),
           "!port_redirect" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -235,7 +245,8 @@ static void envoy_gets_its_own_words(void **state)
                "replaceFullPath: /b}}}]\n" TO_WEB),
           "\"regex\": \"^/.*$\"\n\"substitution\": \"/b\"\n!weft." },
         { "percent signs",
-          RULE("  - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, "
+          RULE("  - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: "
+               "a, "
                "value: b%20}]}}]\n" TO_WEB),
           "\"value\": \"b%%20\"\n" },
         { "missing backends", RULE("  - backendRefs: [{name: gone, port: 80}]\n"),

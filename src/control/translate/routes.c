@@ -1,7 +1,7 @@
 /* RouteConfigurations: virtual hosts by domain, listener isolation, inheritance, and the order
  * of precedence inside a virtual host (design note 0001, "Virtual hosts"). Routes are packed one
  * by one, so that memory stays small however many there are. */
-#include "control/translate/parts.h"
+#include "control/translate/route_cache.h"
 
 #include "base/ensure.h"
 #include "base/hash.h"
@@ -226,21 +226,13 @@ struct scratch {
     struct buffer route;
 };
 
-static void append_route(struct translation *translation, struct scratch *scratch,
-                         Envoy__Config__Route__V3__Route *route)
-{
-    buffer_clear(&scratch->route);
-    xds_pack(&route->base, &scratch->route);
-    append_field(&scratch->host, FIELD_ROUTES, buffer_text(&scratch->route));
-    translation_recycle(translation);
-}
-
 static void append_routes(struct translation *translation, struct scratch *scratch,
                           const struct virtual_host *host)
 {
     for (size_t i = 0; i < host->routes.count; i++) {
-        append_route(translation, scratch,
-                     compose_route(translation, &host->routes.items[i].source));
+        append_field(&scratch->host, FIELD_ROUTES,
+                     route_cache_get(translation->cache, translation,
+                                     &host->routes.items[i].source));
     }
 }
 
@@ -269,8 +261,10 @@ static void append_host(struct translation *translation, struct scratch *scratch
     translation_recycle(translation);
     if (host->owner->policy_invalid) {
         struct text name = arena_format(arena, "%.*s/policy_invalid", TEXT_ARG(host->owner->key));
-        append_route(translation, scratch,
-                     compose_refusal(translation, name, TEXT("policy_invalid")));
+        buffer_clear(&scratch->route);
+        xds_pack(&compose_refusal(translation, name, TEXT("policy_invalid"))->base,
+                 &scratch->route);
+        append_field(&scratch->host, FIELD_ROUTES, buffer_text(&scratch->route));
         return;
     }
     append_routes(translation, scratch, host);

@@ -1,5 +1,5 @@
-/* Virtual hosts and the order of precedence: YAML in, the RouteConfiguration of 127.0.0.1:80 as text
- * (translate_testing.h) out. */
+/* Virtual hosts and the order of precedence: YAML in, the RouteConfiguration of 127.0.0.1:80 as
+ * text (translate_testing.h) out. */
 #include "control/translate/translate_testing.h"
 
 #define LISTENER(name, more) "  - {name: " name ", port: 80, protocol: HTTP" more "}\n"
@@ -102,7 +102,8 @@ static const struct routes_case cases[] = {
                  "    - {path: {value: /pre}, queryParams: [{name: q, type: RegularExpression, "
                  "value: \"1\"}, {name: p, value: x}]}\n")
       YAML_ROUTE("name: a", "name: edge",
-                 "  rules: [{matches: [{path: {value: /pre}}]}, {matches: [{path: {value: /pre}}]}]\n"),
+                 "  rules: [{matches: [{path: {value: /pre}}]}, {matches: [{path: {value: "
+                 "/pre}}]}]\n"),
       "[*]\n"
       "  z/0/4 =/e : 500 no_backend\n"
       "  z/0/3 ~/r.* : 500 no_backend\n"
@@ -139,8 +140,10 @@ static const struct routes_case cases[] = {
       YAML_EDGE YAML_ROUTE("name: r", "name: edge",
                            "  rules:\n"
                            "  - name: mixed\n"
-                           "    backendRefs: [{name: web, port: 80, weight: 7}, {name: web, port: 81,"
-                           " weight: 2}, {name: web, namespace: x, port: 80}, {name: web, port: 80, "
+                           "    backendRefs: [{name: web, port: 80, weight: 7}, {name: web, port: "
+                           "81,"
+                           " weight: 2}, {name: web, namespace: x, port: 80}, {name: web, port: "
+                           "80, "
                            "weight: 0}]\n"
                            "  - name: zero\n"
                            "    matches: [{path: {value: /z}}]\n"
@@ -159,7 +162,8 @@ static const struct routes_case cases[] = {
     { "gateways and listener sets share a port",
       YAML_GATEWAY("edge", LISTENER("a", HOST("a.test")))
       YAML_GATEWAY("more", LISTENER("b", HOST("b.test")))
-      YAML_SET("name: set", "name: edge", LISTENER("c", HOST("c.test")) LISTENER("d", HOST("a.test")))
+      YAML_SET("name: set", "name: "
+                            "edge", LISTENER("c", HOST("c.test")) LISTENER("d", HOST("a.test")))
       YAML_ROUTE("name: ra", "name: edge", "  rules: [{name: x}]\n")
       YAML_ROUTE("name: rb", "name: more", "  rules: [{name: x}]\n")
       YAML_ROUTE("name: rc", "kind: ListenerSet, name: set", "  rules: [{name: x}]\n"),
@@ -169,7 +173,8 @@ static const struct routes_case cases[] = {
 
     { "what Weft cannot run is answered 500, never passed over",
       YAML_EDGE YAML_ROUTE("name: r", "name: edge",
-                           "  rules: [{filters: [{type: ExtensionRef, extensionRef: {group: a.b, kind:"
+                           "  rules: [{filters: [{type: ExtensionRef, extensionRef: {group: a.b, "
+                           "kind:"
                            " C, name: d}}], backendRefs: [{name: web, port: 80}]}]\n") YAML_WEB,
       "[*]\n  r/0/0 / : 500 filter_unsupported\n" },
 

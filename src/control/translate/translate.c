@@ -1,6 +1,6 @@
 /* The translator: which resources there are, which of them changed, and in which order they are
  * told. Remembers for every resource the hash of its inputs and of its bytes. */
-#include "control/translate/parts.h"
+#include "control/translate/route_cache.h"
 
 #include "base/ensure.h"
 #include "base/hash.h"
@@ -24,6 +24,7 @@ struct translator {
     struct translate_options options;
     struct arena arena;              /* of the options */
     struct map told[RESOURCE_TYPES]; /* name -> struct told */
+    struct route_cache cache;
     uint64_t turn;
 };
 
@@ -102,6 +103,7 @@ void translator_free(struct translator *translator)
         return;
     }
     translator_reset(translator);
+    route_cache_fini(&translator->cache);
     for (size_t i = 0; i < translator->options.session_keys.count; i++) {
         struct text key = translator->options.session_keys.items[i];
         explicit_bzero((char *)(uintptr_t)key.at, key.size);
@@ -247,6 +249,7 @@ struct translate_counts translate(struct translator *translator, const struct gr
     struct run run = { .translator = translator, .sink = sink };
     run.translation.options = &translator->options;
     run.translation.graph = graph;
+    run.translation.cache = &translator->cache;
     arena_init(&run.translation.arena);
     buffer_init(&run.bytes);
     buffer_init(&run.hosts);
@@ -254,6 +257,9 @@ struct translate_counts translate(struct translator *translator, const struct gr
     translate_clusters(&run);
     translate_listeners(&run);
     translate_routes(&run);
+    if (run.hosts_known) {
+        route_cache_sweep(&translator->cache, graph);
+    }
     remove_gone(&run, RESOURCE_LISTENER);
     remove_gone(&run, RESOURCE_ROUTES);
     remove_gone(&run, RESOURCE_CLUSTER);

@@ -75,13 +75,15 @@ static void what_is_gone_is_told_last(void **state)
     struct listening listening;
     world_init(&world);
     listening_init(&listening, NULL);
-    world_put(&world, "gateway.yaml", YAML_GATEWAY("edge", "  - {name: a, port: 80, protocol: HTTP}\n"
+    world_put(&world, "gateway.yaml", YAML_GATEWAY("edge", "  - {name: a, port: 80, protocol: "
+                                                           "HTTP}\n"
                                                    "  - {name: b, port: 81, protocol: HTTP}\n"));
     world_put(&world, "rest.yaml", ROUTE_A SERVICE SLICE("10.0.0.1"));
     world.options.default_addresses.count = 1;
     world_put(&world, "route.yaml",
               YAML_ROUTE("name: b", "name: edge",
-                         "  hostnames: [b.test]\n  rules: [{backendRefs: [{name: gone, port: 1}]}]\n"));
+                         "  hostnames: [b.test]\n  rules: [{backendRefs: [{name: gone, port: "
+                         "1}]}]\n"));
     listening_run(&listening, &world);
     world_put(&world, "gateway.yaml",
               YAML_GATEWAY("edge", "  - {name: a, port: 80, protocol: HTTP}\n"));
@@ -181,7 +183,7 @@ static void by_default_listeners_need_no_words_of_ours(void **state)
     world_fini(&world);
 }
 
-/* ---- many routes ------------------------------------------------------------------------------ */
+/* ---- many routes ----------------------------------------------------------------------------- */
 
 static void put_many(struct store *store, size_t files, size_t routes_per_file, const char *path)
 {

@@ -1,8 +1,7 @@
-/* For tests of translate/: what a translator tells, kept by type and name, and a compact text form of
- * a RouteConfiguration, one line a virtual host and route:
- *   [shop.test] -> *
- *     default/r/0/0 =/login GET h:x-a=1 q:b~.* : service/default/web/80*1
- * Paths: =exact, ~regex, ^prefix (by elements), "/" for all. */
+/* For tests of translate/: what a translator tells, kept by type and name, and a compact text
+ * form of a RouteConfiguration, one line a virtual host and route: [shop.test] -> *
+ * default/r/0/0 =/login GET h:x-a=1 q:b~.* : service/default/web/80*1 Paths: =exact, ~regex,
+ * ^prefix (by elements), "/" for all. */
 #pragma once
 
 #include "control/gateway/graph_testing.h"
@@ -116,7 +115,8 @@ static inline void *told_message(struct listening *listening, const char *key)
         return NULL;
     }
     static const char *const packages[] = { "listener", "route", "cluster", "endpoint" };
-    struct text type = text_first(text_from_string(key), text_find_byte(text_from_string(key), ' '));
+    struct text type = text_from_string(key);
+    type = text_first(type, text_find_byte(type, ' '));
     for (size_t i = 0; i < 4; i++) {
         struct text url = arena_format(&listening->arena, TYPE_URL_PREFIX "envoy.config.%s.v3.%.*s",
                                        packages[i], TEXT_ARG(type));
@@ -168,7 +168,7 @@ static inline void expect_json(struct listening *listening, const char *name, co
     }
 }
 
-/* ---- routes as text --------------------------------------------------------------------------- */
+/* ---- routes as text -------------------------------------------------------------------------- */
 
 static inline void print_value(const Envoy__Type__Matcher__V3__StringMatcher *matcher,
                                struct buffer *out)
