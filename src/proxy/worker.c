@@ -278,6 +278,13 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
     return worker;
 }
 
+static void on_stop(struct letter *letter)
+{
+    struct order *order = list_owner(letter, struct order, letter);
+    loop_stop(order->worker->loop);
+    free(order);
+}
+
 static void *run(void *argument)
 {
     struct worker *worker = argument;
@@ -308,7 +315,7 @@ bool worker_start(struct worker *worker, struct error *error)
 void worker_free(struct worker *worker)
 {
     if (worker->thread) {
-        loop_stop(worker->loop);
+        loop_post(worker->loop, &order_new(worker, TEXT(""), on_stop)->letter);
         pthread_join(worker->thread, NULL);
     }
     downstream_close_all(worker);
