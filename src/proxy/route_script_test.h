@@ -138,9 +138,8 @@ static inline void script_line(struct arena *arena, Envoy__Config__Route__V3__Vi
         struct text word = next_word(&rest);
         struct text value = text_from(word, 2);
         if (text_starts_with(word, TEXT("m:"))) {
-            char named[128];
-            int size = snprintf(named, sizeof(named), ":method=%.*s", TEXT_ARG(value));
-            script_header(arena, route->match, text_of(named, (size_t)size));
+            script_header(arena, route->match,
+                          arena_format(arena, ":method=%.*s", TEXT_ARG(value)));
         } else if (text_starts_with(word, TEXT("h:"))) {
             script_header(arena, route->match, value);
         } else if (text_starts_with(word, TEXT("q:"))) {
