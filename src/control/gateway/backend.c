@@ -25,6 +25,35 @@ void build_slices(struct builder *builder)
     }
 }
 
+/* Services that want TLS (BackendTLSPolicy). Weft does not speak it to backends yet, and must
+ * not send them plain text. */
+void build_tls_services(struct builder *builder)
+{
+    struct object_list all = store_objects(builder->store, KIND_BACKEND_TLS_POLICY);
+    for (size_t i = 0; i < all.count; i++) {
+        const struct backend_tls_policy *policy = all.items[i]->backend_tls_policy;
+        for (size_t k = 0; k < policy->target_refs.count; k++) {
+            const struct policy_target *target = &policy->target_refs.items[k];
+            char bytes[BUILDER_KEY_MAX];
+            struct text key = builder_key(bytes, all.items[i]->name_space, target->name,
+                                          target->section_name);
+            map_put(&builder->tls_services, arena_copy(&builder->scratch, key), all.items[i]);
+        }
+    }
+}
+
+static bool wants_tls(const struct builder *builder, const struct object *service,
+                      const struct service_port *port)
+{
+    char bytes[BUILDER_KEY_MAX];
+    struct text name_space = service->name_space;
+    struct text name = port ? port->name : TEXT("");
+    return builder->tls_services.count &&
+           (map_find(&builder->tls_services,
+                     builder_key(bytes, name_space, service->name, TEXT(""))) ||
+            map_find(&builder->tls_services, builder_key(bytes, name_space, service->name, name)));
+}
+
 static const struct slice_list *slices_of(const struct builder *builder,
                                           const struct object *service)
 {
@@ -148,6 +177,7 @@ static void take_slices(struct builder *builder, struct graph_cluster *cluster,
         }
     }
     cluster->discovery = use_names ? CLUSTER_DNS : CLUSTER_EDS;
+    cluster->external = use_names;
     if (names == total && total && !use_names) {
         BUILDER_FINDING(builder, cluster->object, "spec", FINDING_WARNING,
                         "its EndpointSlices hold names; they are used with --external-names only");
@@ -213,6 +243,7 @@ static enum backend_state use_external_name(struct builder *builder, struct grap
         return BACKEND_UNSUPPORTED_VALUE;
     }
     cluster->discovery = CLUSTER_DNS;
+    cluster->external = true;
     cluster->hostname = name;
     cluster->port = port;
     return BACKEND_RESOLVED;
@@ -229,6 +260,9 @@ static enum backend_state judge_service(struct builder *builder, struct graph_cl
     cluster->service_port = find_port(service, port);
     if (!cluster->service_port && !(external && service->ports.count == 0)) {
         return BACKEND_NOT_FOUND;
+    }
+    if (wants_tls(builder, cluster->object, cluster->service_port)) {
+        return BACKEND_UNSUPPORTED_PROTOCOL;
     }
     if (cluster->service_port) {
         enum protocol_use use = judge_app_protocol(cluster->service_port->app_protocol);
@@ -341,6 +375,7 @@ static enum backend_state judge_x_backend(struct builder *builder, struct graph_
         return BACKEND_UNSUPPORTED_VALUE;
     }
     cluster->discovery = CLUSTER_DNS;
+    cluster->external = true;
     cluster->hostname = spec->external_hostname->hostname;
     return BACKEND_RESOLVED;
 }

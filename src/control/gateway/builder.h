@@ -20,6 +20,7 @@ struct builder {
     size_t listener_total;
     struct map slices_by_service; /* "NAMESPACE/NAME" -> struct slice_list */
     struct map invalid_policies;  /* "Kind/NAMESPACE/NAME[/SECTION]" -> itself */
+    struct map tls_services;      /* "NAMESPACE/NAME[/PORT NAME]": a BackendTLSPolicy's target */
     struct map taken;             /* "tcp/ADDRESS:PORT" -> struct graph_socket */
     struct map hosts;             /* "listener/ADDRESS:PORT/HOSTNAME" -> struct graph_listener */
     ARRAY_OF(struct graph_socket *) sockets;
@@ -70,6 +71,7 @@ void build_statuses(struct builder *builder);      /* condition.c: what depends 
 
 /* backend.c */
 void build_slices(struct builder *builder);
+void build_tls_services(struct builder *builder);
 struct graph_backend backend_resolve(struct builder *builder, const struct object *route,
                                      const struct object_ref *ref);
 /* The finding that goes with a backend that was not resolved. */

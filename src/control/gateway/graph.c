@@ -163,6 +163,7 @@ static void builder_fini(struct builder *builder)
     }
     map_fini(&builder->slices_by_service);
     map_fini(&builder->invalid_policies);
+    map_fini(&builder->tls_services);
     map_fini(&builder->taken);
     map_fini(&builder->hosts);
     array_free(&builder->sockets);
@@ -188,6 +189,7 @@ struct graph *graph_build(const struct store *store, const struct graph_options 
     build_addresses(&builder);
     build_listeners(&builder);
     build_slices(&builder);
+    build_tls_services(&builder);
     build_routes(&builder);
     collect_clusters(&builder);
     build_statuses(&builder);

@@ -192,6 +192,7 @@ struct graph_cluster {
     enum cluster_discovery discovery;
     struct text hostname; /* CLUSTER_DNS: what to resolve; empty with FQDN slices */
     uint16_t port;        /* CLUSTER_DNS and endpoint selectors: what to connect to; else 0 */
+    bool external; /* by names somebody else answers for: loopback and link-local are refused */
     bool http2;
     const struct object **slices; /* EndpointSlices, in order of name */
     size_t slice_count;

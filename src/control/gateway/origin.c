@@ -88,7 +88,7 @@ static bool find_socket(const struct graph *graph, struct text key, struct place
     return socket && find_listener(graph, socket->listeners[0]->key, out_place);
 }
 
-/* OWNER/DOMAIN, the owner being KIND/NAMESPACE/NAME/SECTION. */
+/* OWNER/DOMAIN (or OWNER/policy_invalid), the owner being KIND/NAMESPACE/NAME/SECTION. */
 static bool find_virtual_host(const struct graph *graph, struct text rest, struct place *out_place)
 {
     size_t end = rest.size;
@@ -112,7 +112,7 @@ bool graph_find_origin(const struct graph *graph, struct text key, struct place 
         return find_cluster(graph, key, out_place);
     }
     if (text_equal(kind, TEXT("gateway")) || text_equal(kind, TEXT("listenerset"))) {
-        return find_listener(graph, key, out_place);
+        return find_listener(graph, key, out_place) || find_virtual_host(graph, key, out_place);
     }
     if (text_equal(kind, TEXT("listener"))) {
         return find_socket(graph, key, out_place);

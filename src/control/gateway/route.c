@@ -151,8 +151,8 @@ static void reject(struct builder *builder, struct graph_route *route, struct gr
         [NOT_SELECTED] = { "NoMatchingParent", "no listener has this sectionName and port",
                            "name a listener of the parent" },
         [NOT_ALLOWED] = { "NotAllowedByListeners",
-                          "allowedRoutes of the listeners do not admit it",
-                          "see kinds and namespaces of the listener's allowedRoutes" },
+                          "no listener admits routes of this kind and namespace",
+                          "see protocol and allowedRoutes of the listeners" },
         [NO_HOSTNAME] = { "NoMatchingListenerHostname",
                           "no hostname is within a listener's hostname",
                           "compare the hostnames of route and listener" },
@@ -208,6 +208,10 @@ static void collect_route(struct builder *builder, const struct object *object)
     size_t wanted = object->route->parent_refs.count;
     *route = (struct graph_route){ .object = object };
     route->parents = arena_new_array(builder->arena, struct graph_parent, wanted);
+    if (object->route->use_default_gateways == DEFAULT_GATEWAYS_ALL) {
+        BUILDER_FINDING(builder, object, "spec.useDefaultGateways", FINDING_WARNING,
+                        "default gateways are not supported; name the Gateway in parentRefs");
+    }
     for (size_t i = 0; i < wanted; i++) {
         if (find_parent(builder, object, i, &route->parents[route->parent_count])) {
             route->parent_count++;
