@@ -4,6 +4,7 @@
 #include "control/node.h"
 
 #include "base/map.h"
+#include "control/yaml_strict.h"
 
 #include <stdlib.h>
 #include <yaml.h>
@@ -342,8 +343,19 @@ static void tell_syntax(struct yaml_reader *reader, const yaml_parser_t *parser)
     }
 }
 
+static bool check_event(struct yaml_reader *reader, struct yaml_strict *strict,
+                        const yaml_event_t *event)
+{
+    uint32_t line;
+    const char *wrong = yaml_strict_check(strict, event, &line);
+    return wrong == NULL || node_builder_fail(&reader->builder, line, "not valid YAML: %s", wrong);
+}
+
 bool yaml_read(struct text bytes, struct document_handler *handler)
 {
+    struct yaml_strict strict;
+    bytes.at = bytes.at ? bytes.at : "";
+    yaml_strict_init(&strict, bytes);
     struct yaml_reader reader = { 0 };
     node_builder_init(&reader.builder, handler);
     map_init(&reader.anchors);
@@ -355,8 +367,7 @@ bool yaml_read(struct text bytes, struct document_handler *handler)
         node_builder_fail(&reader.builder, 0, "no memory for the YAML reader");
     } else {
         yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-        yaml_parser_set_input_string(&parser, (const unsigned char *)(bytes.size ? bytes.at : ""),
-                                     bytes.size);
+        yaml_parser_set_input_string(&parser, (const unsigned char *)bytes.at, bytes.size);
         bool more = true;
         while (more) {
             yaml_event_t event;
@@ -364,7 +375,8 @@ bool yaml_read(struct text bytes, struct document_handler *handler)
                 tell_syntax(&reader, &parser);
                 break;
             }
-            more = event.type != YAML_STREAM_END_EVENT && read_event(&reader, &event);
+            more = event.type != YAML_STREAM_END_EVENT && check_event(&reader, &strict, &event) &&
+                   read_event(&reader, &event);
             yaml_event_delete(&event);
         }
         yaml_parser_delete(&parser);
