@@ -120,8 +120,7 @@ static void refuses_what_only_libyaml_reads(void **state)
     (void)state;
     static const char comment[] = "a # without a blank before it; write \" #\", or quote the text";
     static const char indent[] = "a line inside brackets or quotes is not indented deeper than "
-                                 "what "
-                                 "it belongs to; indent it";
+                                 "what it belongs to; indent it";
     static const struct {
         const char *yaml;
         uint32_t line; /* 0: it is read */
@@ -153,8 +152,7 @@ static void refuses_what_only_libyaml_reads(void **state)
         assert_int_equal(good, cases[i].line == 0);
         if (!good) {
             snprintf(out, sizeof(out), "%u: not valid YAML: %s\n", cases[i].line, cases[i].words);
-            buffer_append_byte(&collector.out, '\0');
-            assert_string_equal(collector.out.bytes, out);
+            assert_true(text_ends_with(buffer_text(&collector.out), text_from_string(out)));
         }
         buffer_fini(&collector.out);
     }
