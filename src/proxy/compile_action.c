@@ -151,10 +151,14 @@ static bool compile_target(struct host_compile *compile, struct route_entry *ent
         return error_set(error, "cluster_header: not supported");
     }
     target->weight = xds_uint32(message->weight, 0);
-    compile->overrides[LEVEL_TARGET] = (struct level_overrides){
-        (ProtobufCMessage *const *)message->typed_per_filter_config,
-        message->n_typed_per_filter_config,
-    };
+    compile_set_overrides(compile, LEVEL_TARGET,
+                          (ProtobufCMessage *const *)message->typed_per_filter_config,
+                          message->n_typed_per_filter_config);
+    target->session = entry->route.session;
+    if (message->n_typed_per_filter_config > 0 &&
+        !compile_session(compile, LEVEL_TARGET, &target->session, error)) {
+        return false;
+    }
     if (!is_direct(compile, target, &direct, error) || !target_fields(compile, message, error) ||
         !compile_rewrite(compile, LEVEL_TARGET, entry, host, text_of(NULL, 0), &rewrite, error)) {
         return false;
@@ -223,6 +227,7 @@ static bool compile_targets(struct host_compile *compile, struct route_entry *en
         route->targets = arena_new(compile->arena, struct route_target);
         route->target_count = 1;
         route->targets->weight = 1;
+        route->targets->session = route->session;
         route->total_weight = 1;
         return name_cluster(compile, action->cluster, &route->targets->cluster_name,
                             &route->targets->cluster_id, error) ||
@@ -368,15 +373,20 @@ bool compile_forward(struct host_compile *compile, struct route_entry *entry, co
     const struct url_rewrite *rewrite;
     struct sharing sharing;
     entry->route.action = ROUTE_FORWARD;
+    if (!compile_session(compile, LEVEL_ROUTE, &entry->route.session, error)) {
+        return false;
+    }
     if (!check_action(compile, action, error) ||
         !compile_targets(compile, entry, action, &sharing, error) ||
         !compile_mirrors(compile, &entry->route, action, error) ||
         !route_rewrite(compile, entry, action, &rewrite, error)) {
         return error_prefix(error, "route");
     }
-    if (!compile_cors(compile, &cors, error) ||
-        !compile_session(compile, &entry->route.session, error)) {
+    if (!compile_cors(compile, &cors, error)) {
         return false;
+    }
+    if (entry->route.target_count == 1) {
+        entry->route.session = entry->route.targets[0].session;
     }
     set_timeouts(compile, &entry->route, action);
     route_filters(compile, &entry->route, cors, rewrite, &sharing);

@@ -10,6 +10,8 @@
 #include "envoy/extensions/http/stateful_session/header/v3/header.pb-c.h"
 #include "weft/v1/weft.pb-c.h"
 
+#include <stdio.h>
+
 #define SESSION_NAME  "envoy.filters.http.stateful_session"
 #define SESSION_ROUTE Envoy__Extensions__Filters__Http__StatefulSession__V3__StatefulSessionPerRoute
 #define SESSION_DESCRIPTOR                                                                         \
@@ -23,7 +25,44 @@
 #define HEADER_DESCRIPTOR                                                                          \
     envoy__extensions__http__stateful_session__header__v3__header_based_session_state__descriptor
 
+#define OVERRIDE Envoy__Config__Route__V3__Route__TypedPerFilterConfigEntry
+
 #define KEYS_MAX 16
+
+static bool is_known(struct text filter)
+{
+    static const char *const known[] = {
+        SESSION_NAME,
+        "envoy.filters.http.cors",
+        "envoy.filters.http.header_mutation",
+        "envoy.filters.http.router",
+        "weft.direct_response",
+        "weft.inherit",
+        "weft.url_rewrite",
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (text_equal(filter, text_from_string(known[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void compile_set_overrides(struct host_compile *compile, enum level level,
+                           ProtobufCMessage *const *entries, size_t count)
+{
+    compile->overrides[level] = (struct level_overrides){ entries, count };
+    for (size_t i = 0; i < count; i++) {
+        /* All maps of Any are alike. */
+        struct text filter = text_from_string(((const OVERRIDE *)entries[i])->key);
+        if (!is_known(filter)) {
+            char where[160];
+            int size = snprintf(where, sizeof(where), "typed_per_filter_config[\"%.*s\"]",
+                                TEXT_ARG(text_first(filter, 100)));
+            compile_note(compile->notes, text_of(where, (size_t)size));
+        }
+    }
+}
 
 bool compile_override_at(struct host_compile *compile, enum level level, const char *filter,
                          const ProtobufCMessageDescriptor *descriptor,
@@ -263,13 +302,12 @@ static bool session_state(struct host_compile *compile, struct session_policy *p
     return error_set(error, "session_state: missing or of a type that is not supported");
 }
 
-bool compile_session(struct host_compile *compile, const struct session_policy **out_policy,
-                     struct error *error)
+bool compile_session(struct host_compile *compile, enum level level,
+                     const struct session_policy **out_policy, struct error *error)
 {
     ProtobufCMessage *message;
     *out_policy = NULL;
-    if (!compile_override(compile, LEVEL_ROUTE, SESSION_NAME, &SESSION_DESCRIPTOR, &message,
-                          error)) {
+    if (!compile_override(compile, level, SESSION_NAME, &SESSION_DESCRIPTOR, &message, error)) {
         return false;
     }
     const SESSION_ROUTE *route = (const SESSION_ROUTE *)message;

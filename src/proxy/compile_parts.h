@@ -116,11 +116,14 @@ bool compile_override(struct host_compile *compile, enum level level, const char
 bool compile_override_at(struct host_compile *compile, enum level level, const char *filter,
                          const ProtobufCMessageDescriptor *descriptor,
                          ProtobufCMessage **out_message, struct error *error);
-/* CORS of the route, NULL without; session policy. */
+/* Replaces what a level says, noting entries of filters that Weft does not have. */
+void compile_set_overrides(struct host_compile *compile, enum level level,
+                           ProtobufCMessage *const *entries, size_t count);
+/* CORS of the route, NULL without; session policy in force at this level. */
 bool compile_cors(struct host_compile *compile, const struct cors_policy **out_policy,
                   struct error *error);
-bool compile_session(struct host_compile *compile, const struct session_policy **out_policy,
-                     struct error *error);
+bool compile_session(struct host_compile *compile, enum level level,
+                     const struct session_policy **out_policy, struct error *error);
 /* weft.url_rewrite of this level together with what the message itself says. NULL without. */
 bool compile_rewrite(struct host_compile *compile, enum level level,
                      const struct route_entry *entry, struct text host, struct text prefix,

@@ -45,10 +45,9 @@ bool compile_route(struct host_compile *compile, uint32_t index, struct error *e
         entry->route.key = arena_format(compile->arena, "%.*s/route/%u",
                                         TEXT_ARG(compile->host->name), (unsigned)index);
     }
-    compile->overrides[LEVEL_ROUTE] = (struct level_overrides){
-        (ProtobufCMessage *const *)message->typed_per_filter_config,
-        message->n_typed_per_filter_config,
-    };
+    compile_set_overrides(compile, LEVEL_ROUTE,
+                          (ProtobufCMessage *const *)message->typed_per_filter_config,
+                          message->n_typed_per_filter_config);
     if (message->match == NULL) {
         return error_set(error, "match: missing");
     }

@@ -17,7 +17,7 @@ static OPTION *make_option(const char *name, const char *value,
 #define SET            ACTION(OVERWRITE_IF_EXISTS_OR_ADD)
 #define ADD            ACTION(APPEND_IF_EXISTS_OR_ADD)
 #define WEIGHTED(name) envoy__config__route__v3__weighted_cluster__cluster_weight__##name
-#define SESSION(name) envoy__extensions__filters__http__stateful_session__v3__stateful_session##name
+#define SESSION(x)     envoy__extensions__filters__http__stateful_session__v3__stateful_session##x
 
 static ROUTES *one_route(ROUTE **out_route)
 {
@@ -228,6 +228,25 @@ static ProtobufCMessage *route_override(ROUTE *route, const char *name, Protobuf
     return config;
 }
 
+static ProtobufCMessage *make_session(const char *name)
+{
+    Weft__V1__SessionState *state_message =
+        compose_new(&arena, &weft__v1__session_state__descriptor);
+    state_message->name = compose_string(&arena, text_from_string(name));
+    state_message->cookie_path = compose_string(&arena, TEXT("/"));
+    state_message->idle_timeout_ms = 1500;
+    Envoy__Extensions__Filters__Http__StatefulSession__V3__StatefulSessionPerRoute *session =
+        compose_new(&arena, &SESSION(_per_route__descriptor));
+    session->override_case = 2;
+    session->stateful_session = compose_new(&arena, &SESSION(__descriptor));
+    session->stateful_session->session_state =
+        compose_new(&arena, &envoy__config__core__v3__typed_extension_config__descriptor);
+    session->stateful_session->session_state->name = compose_string(&arena, TEXT("x"));
+    session->stateful_session->session_state->typed_config =
+        compose_any(&arena, &state_message->base);
+    return &session->base;
+}
+
 static void filters_of_a_route_are_read(void **state)
 {
     ROUTE *message;
@@ -242,23 +261,9 @@ static void filters_of_a_route_are_read(void **state)
     Weft__V1__UrlRewrite *rewrite = compose_new(&arena, &weft__v1__url_rewrite__descriptor);
     rewrite->has_prefix = true;
     rewrite->prefix = compose_string(&arena, TEXT("/v2"));
-    Weft__V1__SessionState *state_message =
-        compose_new(&arena, &weft__v1__session_state__descriptor);
-    state_message->name = compose_string(&arena, TEXT("pin"));
-    state_message->cookie_path = compose_string(&arena, TEXT("/"));
-    state_message->idle_timeout_ms = 1500;
-    Envoy__Extensions__Filters__Http__StatefulSession__V3__StatefulSessionPerRoute *session =
-        compose_new(&arena, &SESSION(_per_route__descriptor));
-    session->override_case = 2;
-    session->stateful_session = compose_new(&arena, &SESSION(__descriptor));
-    session->stateful_session->session_state =
-        compose_new(&arena, &envoy__config__core__v3__typed_extension_config__descriptor);
-    session->stateful_session->session_state->name = compose_string(&arena, TEXT("x"));
-    session->stateful_session->session_state->typed_config =
-        compose_any(&arena, &state_message->base);
     route_override(message, "envoy.filters.http.cors", &cors->base);
     route_override(message, "weft.url_rewrite", &rewrite->base);
-    route_override(message, "envoy.filters.http.stateful_session", &session->base);
+    route_override(message, "envoy.filters.http.stateful_session", make_session("pin"));
     message->route->host_rewrite_specifier_case = 6;
     message->route->host_rewrite_literal = compose_string(&arena, TEXT("inner.example"));
     struct plan *plan = plan_of(routes, &route);
@@ -278,6 +283,34 @@ static void filters_of_a_route_are_read(void **state)
     assert_string_equal(route->session->name.at, "pin");
     assert_int_equal(route->session->idle_s, 2);
     plan_unref(plan);
+}
+
+static void pin_weight(WEIGHT *weight, const char *name)
+{
+    COMPOSE_ADD(&arena, weight, typed_per_filter_config,
+                compose_entry(&arena, &WEIGHTED(typed_per_filter_config_entry__descriptor),
+                              TEXT("envoy.filters.http.stateful_session"),
+                              compose_any(&arena, make_session(name))));
+}
+
+/* A share may pin its own endpoints; where it is the only one, that is the route's session. */
+static void sessions_of_shares_are_read(void **state)
+{
+    ROUTE *message;
+    const struct route *route;
+    ROUTES *routes = one_route(&message);
+    pin_weight(add_weight(message, "blue", 1), "blue");
+    struct plan *one = plan_of(routes, &route);
+    assert_string_equal(route->targets[0].session->name.at, "blue");
+    assert_ptr_equal(route->session, route->targets[0].session);
+    plan_unref(one);
+    add_weight(message, "green", 1);
+    route_override(message, "envoy.filters.http.stateful_session", make_session("both"));
+    struct plan *two = plan_of(routes, &route);
+    assert_string_equal(route->targets[0].session->name.at, "blue");
+    assert_string_equal(route->targets[1].session->name.at, "both");
+    assert_string_equal(route->session->name.at, "both");
+    plan_unref(two);
 }
 
 static void count_note(void *owner, struct text where, uint64_t count)
@@ -404,6 +437,7 @@ int main(void)
         TEST(timeouts_and_retries_are_read),
         TEST(redirects_are_read),
         TEST(filters_of_a_route_are_read),
+        TEST(sessions_of_shares_are_read),
         TEST(what_has_no_effect_is_noted),
         TEST(refuses_bad_routes),
     };

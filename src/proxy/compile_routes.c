@@ -132,14 +132,12 @@ static bool host_fields(struct host_compile *compile, struct error *error)
         .response_removes = host->response_headers_to_remove,
         .response_remove_count = host->n_response_headers_to_remove,
     };
-    compile->overrides[LEVEL_ROUTES] = (struct level_overrides){
-        (ProtobufCMessage *const *)routes->typed_per_filter_config,
-        routes->n_typed_per_filter_config,
-    };
-    compile->overrides[LEVEL_HOST] = (struct level_overrides){
-        (ProtobufCMessage *const *)host->typed_per_filter_config,
-        host->n_typed_per_filter_config,
-    };
+    compile_set_overrides(compile, LEVEL_ROUTES,
+                          (ProtobufCMessage *const *)routes->typed_per_filter_config,
+                          routes->n_typed_per_filter_config);
+    compile_set_overrides(compile, LEVEL_HOST,
+                          (ProtobufCMessage *const *)host->typed_per_filter_config,
+                          host->n_typed_per_filter_config);
     return compile_fields(compile, LEVEL_ROUTES, &outer, error) &&
            compile_fields(compile, LEVEL_HOST, &inner, error);
 }

@@ -66,6 +66,7 @@ struct route_target {
     struct text cluster_name;
     struct filter *filters; /* of this share, run after the route's own */
     uint16_t filter_count;
+    const struct session_policy *session; /* its own or the route's; pins an endpoint inside it */
 };
 
 struct retry_policy {
@@ -107,7 +108,7 @@ struct route {
     struct mirror *mirrors;
     uint16_t mirror_count;
     struct text matched_prefix; /* of a prefix route, for prefix rewrites; else empty */
-    const struct session_policy *session;
+    const struct session_policy *session; /* of the route, or of its only target */
 };
 
 static inline bool retry_policy_has_status(const struct retry_policy *policy, unsigned status)
