@@ -120,7 +120,10 @@ static bool target_fields(struct host_compile *compile, const WEIGHT *message, s
 static void target_filters(struct host_compile *compile, struct route_target *target,
                            const struct url_rewrite *rewrite, const struct sharing *sharing)
 {
-    unsigned room = count_levels(compile) + 1;
+    unsigned room = count_levels(compile) + (rewrite != NULL);
+    if (room == 0) {
+        return;
+    }
     const int own[] = { LEVEL_TARGET };
     bool last = compile->most_specific_wins;
     const int *order = last ? specific_last : specific_first;
@@ -332,6 +335,9 @@ static void route_filters(struct host_compile *compile, struct route *route,
                           const struct sharing *sharing)
 {
     const int *order = compile->most_specific_wins ? specific_last : specific_first + 1;
+    if (cors == NULL && rewrite == NULL && count_levels(compile) == 0) {
+        return;
+    }
     struct filter *filters =
         arena_new_array(compile->arena, struct filter, count_levels(compile) + 2);
     unsigned count = 0;

@@ -81,7 +81,7 @@ bool compile_path(struct host_compile *compile, struct text path, struct text *o
                          TEXT_ARG(text_first(path, 100)));
     }
     enum path_result result =
-        path_normalize(path, &keep_all, arena_bytes(compile->arena, path.size), &changed);
+        path_normalize(path, &keep_all, arena_bytes(compile->scratch, path.size), &changed);
     if (result != PATH_SAME && result != PATH_CHANGED) {
         return error_set(error, "\"%.*s\" is no path (%s)", TEXT_ARG(text_first(path, 100)),
                          path_result_name(result));
@@ -241,7 +241,7 @@ static bool compile_cookies(struct host_compile *compile, struct route_condition
                             const MATCH *message, struct error *error)
 {
     conditions->cookies =
-        arena_new_array(compile->arena, struct cookie_condition, message->n_cookies + 1);
+        arena_new_array(compile->arena, struct cookie_condition, message->n_cookies);
     for (size_t i = 0; i < message->n_cookies; i++) {
         struct cookie_condition *condition = &conditions->cookies[i];
         condition->name = compile_copy(compile, message->cookies[i]->name);
@@ -260,9 +260,9 @@ static bool compile_conditions(struct host_compile *compile, struct route_condit
                                const MATCH *message, struct error *error)
 {
     conditions->headers =
-        arena_new_array(compile->arena, struct header_condition, message->n_headers + 1);
+        arena_new_array(compile->arena, struct header_condition, message->n_headers);
     conditions->queries =
-        arena_new_array(compile->arena, struct query_condition, message->n_query_parameters + 1);
+        arena_new_array(compile->arena, struct query_condition, message->n_query_parameters);
     for (size_t i = 0; i < message->n_headers; i++) {
         struct header_condition *condition = &conditions->headers[conditions->header_count++];
         if (!compile_header(compile, condition, message->headers[i], error)) {
