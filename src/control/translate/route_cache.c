@@ -5,22 +5,27 @@
 
 #include <stdlib.h>
 
+/* One allocation: the ends of each match's bytes, rule by rule, then the bytes, then the key. Never
+ * changed; another takes its place. */
 struct cached_route {
     struct cached_route *next; /* the same route at another port */
     uint64_t hash;             /* of what it was packed from */
     uint16_t port;
     bool tls;
-    struct buffer bytes;
-    ARRAY_OF(size_t) ends; /* of each match in bytes, rule by rule */
-    char key[];            /* NUL-terminated; the map's key points here */
+    uint32_t count; /* of matches */
+    struct text key;
+    uint32_t ends[];
 };
+
+static const char *cached_bytes(const struct cached_route *cached)
+{
+    return (const char *)(cached->ends + cached->count);
+}
 
 static void cached_free(struct cached_route *cached)
 {
     while (cached) {
         struct cached_route *next = cached->next;
-        buffer_fini(&cached->bytes);
-        array_free(&cached->ends);
         free(cached);
         cached = next;
     }
@@ -34,66 +39,89 @@ void route_cache_fini(struct route_cache *cache)
         cached_free(entry->value);
     }
     map_fini(&cache->by_route);
+    buffer_fini(&cache->bytes);
+    array_free(&cache->ends);
 }
 
-static struct cached_route *cached_find(struct route_cache *cache,
-                                        const struct route_source *source)
-{
-    struct text key = source->route->object->key;
-    uint16_t port = source->listener->spec->port;
-    bool tls = source->listener->protocol->is_tls;
-    struct cached_route *first = map_find(&cache->by_route, key);
-    for (struct cached_route *cached = first; cached; cached = cached->next) {
-        if (cached->port == port && cached->tls == tls) {
-            return cached;
-        }
-    }
-    struct cached_route *cached = calloc(1, sizeof(*cached) + key.size + 1);
-    ensure(cached != NULL);
-    memcpy(cached->key, key.at, key.size);
-    cached->port = port;
-    cached->tls = tls;
-    if (first) {
-        cached->next = first->next;
-        first->next = cached;
-    } else {
-        map_put(&cache->by_route, text_of(cached->key, key.size), cached);
-    }
-    return cached;
-}
-
-/* All matches of all rules. */
-static void pack_all(struct cached_route *cached, struct translation *translation,
+/* All matches of all rules into the cache's scratch. */
+static void pack_all(struct route_cache *cache, struct translation *translation,
                      const struct route_source *source)
 {
     struct route_source each = *source;
-    buffer_clear(&cached->bytes);
-    cached->ends.count = 0;
+    buffer_clear(&cache->bytes);
+    cache->ends.count = 0;
     for (size_t i = 0; i < source->route->rule_count; i++) {
         each.rule = &source->route->rules[i];
         for (each.match = 0; each.match < each.rule->spec->matches.count; each.match++) {
-            xds_pack(&compose_route(translation, &each)->base, &cached->bytes);
-            *array_add(&cached->ends) = cached->bytes.size;
+            xds_pack(&compose_route(translation, &each)->base, &cache->bytes);
+            ensure(cache->bytes.size <= UINT32_MAX);
+            *array_add(&cache->ends) = (uint32_t)cache->bytes.size;
             translation_recycle(translation);
         }
     }
-    cached->hash = source->route->input_hash;
+}
+
+static struct cached_route *cached_new(struct route_cache *cache, struct translation *translation,
+                                       const struct route_source *source)
+{
+    struct text key = source->route->object->key;
+    pack_all(cache, translation, source);
+    size_t ends_size = cache->ends.count * sizeof(uint32_t);
+    struct cached_route *cached =
+        malloc(sizeof(*cached) + ends_size + cache->bytes.size + key.size);
+    ensure(cached != NULL);
+    *cached = (struct cached_route){ .hash = source->route->input_hash,
+                                     .port = source->listener->spec->port,
+                                     .tls = source->listener->protocol->is_tls,
+                                     .count = (uint32_t)cache->ends.count };
+    char *bytes = (char *)(cached->ends + cached->count);
+    memcpy(cached->ends, cache->ends.items, ends_size);
+    memcpy(bytes, cache->bytes.bytes, cache->bytes.size);
+    memcpy(bytes + cache->bytes.size, key.at, key.size);
+    cached->key = text_of(bytes + cache->bytes.size, key.size);
+    return cached;
+}
+
+/* The entry of this route and port, packed anew where it is not the current one. */
+static const struct cached_route *cached_find(struct route_cache *cache,
+                                              struct translation *translation,
+                                              const struct route_source *source)
+{
+    struct cached_route *first = map_find(&cache->by_route, source->route->object->key);
+    struct cached_route **link = &first;
+    while (*link && ((*link)->port != source->listener->spec->port ||
+                     (*link)->tls != source->listener->protocol->is_tls)) {
+        link = &(*link)->next;
+    }
+    struct cached_route *old = *link;
+    if (old && old->hash == source->route->input_hash) {
+        return old;
+    }
+    struct cached_route *cached = cached_new(cache, translation, source);
+    cached->next = old ? old->next : NULL;
+    *link = cached;
+    if (link == &first) {
+        /* The map's key must live as long as its entry: it moves to the new one's. */
+        if (old) {
+            map_remove(&cache->by_route, old->key);
+        }
+        map_put(&cache->by_route, cached->key, cached);
+    }
+    free(old);
+    return cached;
 }
 
 struct text route_cache_get(struct route_cache *cache, struct translation *translation,
                             const struct route_source *source)
 {
-    struct cached_route *cached = cached_find(cache, source);
-    if (cached->ends.count == 0 || cached->hash != source->route->input_hash) {
-        pack_all(cached, translation, source);
-    }
+    const struct cached_route *cached = cached_find(cache, translation, source);
     size_t index = source->match;
     for (const struct graph_rule *rule = source->route->rules; rule != source->rule; rule++) {
         index += rule->spec->matches.count;
     }
-    ensure(index < cached->ends.count);
-    size_t start = index ? cached->ends.items[index - 1] : 0;
-    return text_of(cached->bytes.bytes + start, cached->ends.items[index] - start);
+    ensure(index < cached->count);
+    size_t start = index ? cached->ends[index - 1] : 0;
+    return text_of(cached_bytes(cached) + start, cached->ends[index] - start);
 }
 
 void route_cache_sweep(struct route_cache *cache, const struct graph *graph)
@@ -107,7 +135,7 @@ void route_cache_sweep(struct route_cache *cache, const struct graph *graph)
         }
     }
     for (size_t i = 0; i < gone.count; i++) {
-        map_remove(&cache->by_route, text_from_string(gone.items[i]->key));
+        map_remove(&cache->by_route, gone.items[i]->key);
         cached_free(gone.items[i]);
     }
     array_free(&gone);

@@ -6,6 +6,8 @@
 
 struct route_cache {
     struct map by_route; /* object key -> struct cached_route, one of several ports */
+    struct buffer bytes; /* of the route that is being packed */
+    ARRAY_OF(uint32_t) ends;
 };
 
 void route_cache_fini(struct route_cache *cache);

@@ -128,6 +128,49 @@ static void a_grant_changes_the_routes(void **state)
     world_fini(&world);
 }
 
+#define REDIRECT(name, host)                                                                       \
+    YAML_ROUTE("name: " name, "name: edge",                                                        \
+               "  rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: " host    \
+               "}}]}]\n")
+
+/* A redirect without port says the listener's: one route has other bytes at another port, and
+ * each of them follows its changes. */
+static void a_route_at_two_ports_is_kept_for_both(void **state)
+{
+    static const char *const hosts[] = { "a.test", "b.test", "c.test" };
+    struct world world;
+    struct listening listening;
+    world_init(&world);
+    listening_init(&listening, NULL);
+    world_put(&world, "f.yaml",
+              YAML_GATEWAY("edge", "  - {name: a, port: 80, protocol: HTTP}\n"
+                                   "  - {name: b, port: 8080, protocol: HTTP}\n"));
+    world_put(&world, "other.yaml", REDIRECT("other", "x.test"));
+    for (size_t i = 0; i < 3; i++) {
+        char yaml[1024];
+        char line[64];
+        snprintf(yaml, sizeof(yaml), REDIRECT("r", "%s"), hosts[i]);
+        snprintf(line, sizeof(line), "\"host_redirect\": \"%s\"\n", hosts[i]);
+        world_put(&world, "r.yaml", yaml);
+        listening_run(&listening, &world);
+        expect_json(&listening, "80", "RouteConfiguration routes/127.0.0.1:80", line);
+        expect_json(&listening, "80", "RouteConfiguration routes/127.0.0.1:80",
+                    "\"host_redirect\": \"x.test\"\n!port_redirect\n");
+        expect_json(&listening, "8080", "RouteConfiguration routes/127.0.0.1:8080", line);
+        expect_json(&listening, "8080", "RouteConfiguration routes/127.0.0.1:8080",
+                    "\"port_redirect\": 8080\n");
+    }
+    world_put(&world, "r.yaml", "");
+    listening_run(&listening, &world);
+    expect_json(&listening, "gone", "RouteConfiguration routes/127.0.0.1:80", "!c.test");
+    world_put(&world, "r.yaml", REDIRECT("r", "d.test"));
+    listening_run(&listening, &world);
+    expect_json(&listening, "back", "RouteConfiguration routes/127.0.0.1:8080",
+                "\"host_redirect\": \"d.test\"\n\"host_redirect\": \"x.test\"\n");
+    listening_fini(&listening);
+    world_fini(&world);
+}
+
 static void listeners_carry_their_options(void **state)
 {
     struct translate_options options = translate_options_defaults();
@@ -261,6 +304,7 @@ int main(void)
         cmocka_unit_test(only_what_changed_is_told),
         cmocka_unit_test(what_is_gone_is_told_last),
         cmocka_unit_test(a_grant_changes_the_routes),
+        cmocka_unit_test(a_route_at_two_ports_is_kept_for_both),
         cmocka_unit_test(listeners_carry_their_options),
         cmocka_unit_test(by_default_listeners_need_no_words_of_ours),
         cmocka_unit_test(ten_thousand_routes),
