@@ -86,9 +86,11 @@ void finding_add_object(struct finding_list *list, const struct object *object, 
 
 void finding_list_append(struct finding_list *list, const struct finding_list *from)
 {
+    size_t errors = list->errors + from->errors;
     for (size_t i = 0; i < from->array.count; i++) {
         add_text(list, &from->array.items[i], from->array.items[i].text);
     }
+    list->errors = errors;
     list->dropped += from->dropped;
 }
 

@@ -79,6 +79,7 @@ static void keeps_a_limit(void **state)
     assert_int_equal(list.errors, FINDINGS_MAX + 3);
     finding_list_append(&copy, &list);
     assert_int_equal(copy.dropped, 3);
+    assert_int_equal(copy.errors, FINDINGS_MAX + 3);
     finding_list_clear(&list);
     assert_int_equal(list.array.count, 0);
     finding_list_fini(&list);

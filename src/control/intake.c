@@ -502,6 +502,9 @@ struct intake *intake_read(struct text file, struct text bytes, enum document_fo
     if (reader.intake->unidentified && before != NULL && !reader.intake->failed) {
         carry_missing(&reader);
     }
+    if (reader.scratch.capacity > 0) {
+        explicit_bzero(reader.scratch.bytes, reader.scratch.capacity); /* Secrets pass through it */
+    }
     buffer_fini(&reader.scratch);
     map_fini(&reader.before_keys);
     map_fini(&reader.unknown_kinds);

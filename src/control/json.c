@@ -50,7 +50,7 @@ static bool read_hex4(struct json_reader *reader, uint32_t *out_unit)
     uint32_t unit = 0;
     for (int i = 0; i < 4; i++, reader->at++) {
         int c = peek(reader);
-        int low = text_lower_byte((char)c);
+        int low = (unsigned char)text_lower_byte((char)c);
         if (c >= '0' && c <= '9') {
             unit = unit * 16 + (uint32_t)(c - '0');
         } else if (c > 0 && low >= 'a' && low <= 'f') {

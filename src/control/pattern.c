@@ -281,11 +281,9 @@ const char *pattern_words(enum pattern pattern)
         [PATTERN_DNS_LABEL] = "lower-case letters, digits and '-' inside, at most 63",
         [PATTERN_DNS_SUBDOMAIN] = "lower-case letters, digits, '-' and '.', like \"shop.v2\"",
         [PATTERN_HOSTNAME] = "a lower-case host name like \"shop.example\" or \"*.shop.example\"; "
-                             "no "
-                             "port, no IP address",
+                             "no port, no IP address",
         [PATTERN_PRECISE_HOSTNAME] = "a lower-case host name like \"shop.example\"; no wildcard, "
-                                     "no "
-                                     "port, no IP address",
+                                     "no port, no IP address",
         [PATTERN_GROUP] = "an API group like \"gateway.networking.k8s.io\", or \"\" for core",
         [PATTERN_KIND] = "a kind like \"Service\"",
         [PATTERN_HEADER_NAME] = "a name of letters, digits and !#$%&'*+-.^_`|~",

@@ -52,16 +52,13 @@ static void judges_http_routes(void **state)
         { "  rules:\n  - matches: []\n", "" },
         { "  parentRefs: [{name: g}, {name: g}]\n",
           "5 spec.parentRefs[1]: the same parent as [0]; give each its own sectionName, or each "
-          "its own "
-          "port, or keep one" },
+          "its own port, or keep one" },
         { "  parentRefs: [{name: g, sectionName: a}, {name: g}]\n",
           "5 spec.parentRefs[1]: the same parent as [0]; give each its own sectionName, or each "
-          "its own "
-          "port, or keep one" },
+          "its own port, or keep one" },
         { "  parentRefs: [{name: g, sectionName: a}, {name: g, port: 80}]\n",
           "5 spec.parentRefs[1]: the same parent as [0]; give each its own sectionName, or each "
-          "its own "
-          "port, or keep one" },
+          "its own port, or keep one" },
         { "  parentRefs: [{name: g, port: 80}, {name: g, port: 81}]\n", "" },
         { "  parentRefs: [{name: g, sectionName: a}, {name: g, sectionName: b}]\n", "" },
         { "  parentRefs: [{name: g}, {name: g, namespace: m}, {name: g, kind: Service, group: "
@@ -84,8 +81,7 @@ static void judges_http_routes(void **state)
           "them" },
         { "  rules:\n  - timeouts: {request: 1s, backendRequest: 2s}\n",
           "6 spec.rules[0].timeouts.backendRequest: is longer than request (2000 ms > 1000 ms); "
-          "shorten "
-          "it or lengthen request" },
+          "shorten it or lengthen request" },
         { "  rules:\n  - timeouts: {request: 0s, backendRequest: 2s}\n", "" },
         { "  rules:\n  - retry: {codes: [500, 399], attempts: -1, backoff: 1}\n",
           "6 spec.rules[0].retry.codes[1]: is 399, must be from 400 to 599\n"
@@ -108,8 +104,7 @@ static void judges_matches(void **state)
         { "  rules: [{matches: [{path: {value: a.*, type: RegularExpression}}]}]\n", "" },
         { "  rules: [{matches: [{path: {value: /a//b}}]}]\n",
           "5 spec.rules[0].matches[0].path.value: must not contain \"//\"; write the path as it "
-          "arrives, "
-          "normalized" },
+          "arrives, normalized" },
         { "  rules: [{matches: [{path: {value: /a/../b}}]}]\n",
           "5 spec.rules[0].matches[0].path.value: must not contain \"/../\"; write the path as it "
           "arrives, normalized" },
@@ -121,8 +116,7 @@ static void judges_matches(void **state)
           "arrives, normalized" },
         { "  rules: [{matches: [{path: {value: \"/a b\"}}]}]\n",
           "5 spec.rules[0].matches[0].path.value: \"/a b\" is not valid; must be characters a URI "
-          "path "
-          "may have; percent-encode others" },
+          "path may have; percent-encode others" },
         { "  rules: [{matches: [{path: {value: /a, type: prefix}}]}]\n",
           "5 spec.rules[0].matches[0].path.type: \"prefix\" is not one of Exact, PathPrefix, "
           "RegularExpression; choose one" },
@@ -134,14 +128,12 @@ static void judges_matches(void **state)
           "CONNECT, OPTIONS, TRACE, PATCH; did you mean \"GET\"?" },
         { "  rules: [{matches: [{headers: [{name: A, value: x}, {name: a, value: z}]}]}]\n",
           "5 spec.rules[0].matches[0].headers[1].name: \"a\" is here twice (first in [0]), letter "
-          "case "
-          "does not count; keep one" },
+          "case does not count; keep one" },
         { "  rules: [{matches: [{queryParams: [{name: A, value: x}, {name: a, value: "
           "z}]}]}]\n", "" },
         { "  rules: [{matches: [{headers: [{name: a b, value: x}]}]}]\n",
           "5 spec.rules[0].matches[0].headers[0].name: \"a b\" is not valid; must be a name of "
-          "letters, "
-          "digits and !#$%&'*+-.^_`|~" },
+          "letters, digits and !#$%&'*+-.^_`|~" },
         { "  hostnames: [\"*\", 'a.*.b', A.b, 1.2.3.4, a.b]\n",
           "5 spec.hostnames[0]: \"*\" is not valid; must be a lower-case host name like "
           "\"shop.example\" or \"*.shop.example\"; no port, no IP address\n"
@@ -163,8 +155,7 @@ static const struct rule_case filter_cases[] = {
       "it" },
     { FILTER("{type: CORS, cors: {}, urlRewrite: {}}\n"),
       "7 spec.rules[0].filters[0].urlRewrite: does not go with type CORS; remove it or set "
-      "type to "
-      "URLRewrite" },
+      "type to URLRewrite" },
     { FILTER("{type: CORS, cors: {}}\n    - {type: CORS, cors: {}}\n"),
       "8 spec.rules[0].filters[1]: a second CORS filter (first in [0]); join them" },
     { FILTER("{type: RequestMirror, requestMirror: {backendRef: {name: a, port: 1}}}\n"
@@ -173,23 +164,18 @@ static const struct rule_case filter_cases[] = {
     { FILTER("{type: RequestRedirect, requestRedirect: {}}\n"
              "    - {type: URLRewrite, urlRewrite: {}}\n"),
       "8 spec.rules[0].filters[1]: RequestRedirect and URLRewrite exclude each other (see "
-      "[0]); keep "
-      "one" },
+      "[0]); keep one" },
     { FILTER("{type: RequestRedirect, requestRedirect: {statusCode: 304, scheme: ftp}}\n"),
       "7 spec.rules[0].filters[0].requestRedirect.scheme: \"ftp\" is not one of http, https; "
-      "choose "
-      "one" },
+      "choose one" },
     { FILTER("{type: RequestRedirect, requestRedirect: {statusCode: 304}}\n"),
       "7 spec.rules[0].filters[0].requestRedirect.statusCode: 304 is not one of 301, 302, 303, "
-      "307, "
-      "308; choose one" },
+      "307, 308; choose one" },
     { FILTER("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath}}}\n"),
       "7 spec.rules[0].filters[0].urlRewrite.path.replaceFullPath: is missing; type "
-      "ReplaceFullPath "
-      "needs it" },
+      "ReplaceFullPath needs it" },
     { FILTER("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: "
-             "\"\", "
-             "replacePrefixMatch: /}}}\n"),
+             "\"\", replacePrefixMatch: /}}}\n"),
       "7 spec.rules[0].filters[0].urlRewrite.path.replacePrefixMatch: does not go with type "
       "ReplaceFullPath; remove it" },
     { FILTER("{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, "
@@ -197,26 +183,21 @@ static const struct rule_case filter_cases[] = {
     { FILTER("{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, "
              "replacePrefixMatch: /}}}\n    matches: [{path: {type: Exact, value: /}}]\n"),
       "7 spec.rules[0].filters[0].urlRewrite.path.replacePrefixMatch: needs exactly one match "
-      "in this "
-      "rule, of type PathPrefix; split the rule or use replaceFullPath" },
+      "in this rule, of type PathPrefix; split the rule or use replaceFullPath" },
     { "  rules:\n  - matches: [{}, {method: GET}]\n    backendRefs:\n"
       "    - {name: s, port: 1, filters: "
       "[{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: "
       "/}}}]}\n",
       "8 spec.rules[0].backendRefs[0].filters[0].urlRewrite.path.replacePrefixMatch: needs "
-      "exactly "
-      "one match in this rule, of type PathPrefix; split the rule or use replaceFullPath" },
+      "exactly one match in this rule, of type PathPrefix; split the rule or use replaceFullPath" },
     { FILTER("{type: RequestMirror, requestMirror: {backendRef: {name: a, port: 1}, percent: "
-             "5, "
-             "fraction: {numerator: 5}}}\n"),
+             "5, fraction: {numerator: 5}}}\n"),
       "7 spec.rules[0].filters[0].requestMirror.fraction: does not go with percent; keep one "
-      "of "
-      "them" },
+      "of them" },
     { FILTER("{type: RequestMirror, requestMirror: {backendRef: {name: a, port: 1}, fraction: "
              "{numerator: 101}}}\n"),
       "7 spec.rules[0].filters[0].requestMirror.fraction.numerator: 101 is more than the "
-      "denominator "
-      "100; at most all requests can be meant" },
+      "denominator 100; at most all requests can be meant" },
     { FILTER("{type: RequestMirror, requestMirror: {backendRef: {name: a}, percent: 101}}\n"),
       "7 spec.rules[0].filters[0].requestMirror.backendRef.port: is missing; a reference to a "
       "Service needs its port\n"
@@ -226,32 +207,24 @@ static const struct rule_case filter_cases[] = {
              "value: 1}]\n        add: [{name: b, value: ' x'}, {name: B, value: z}]\n        "
              "remove: ['a b', C]\n"),
       "9 spec.rules[0].filters[0].requestHeaderModifier.set[0].value: is a number to "
-      "Kubernetes, "
-      "must be text; quote it: \"1\"\n"
+      "Kubernetes, must be text; quote it: \"1\"\n"
       "10 spec.rules[0].filters[0].requestHeaderModifier.add[0].value: \" x\" is not valid; "
-      "must be "
-      "printable ASCII with no blank at either end\n"
+      "must be printable ASCII with no blank at either end\n"
       "10 spec.rules[0].filters[0].requestHeaderModifier.add[1].name: \"B\" is here twice "
-      "(first in "
-      "[0]), letter case does not count; keep one\n"
+      "(first in [0]), letter case does not count; keep one\n"
       "11 spec.rules[0].filters[0].requestHeaderModifier.remove[0]: warning: no header can "
-      "have this "
-      "name; must be a name of letters, digits and !#$%&'*+-.^_`|~" },
+      "have this name; must be a name of letters, digits and !#$%&'*+-.^_`|~" },
     { FILTER("{type: CORS, cors: {allowOrigins: ['*', 'http://a.b'], maxAge: 0}}\n"),
       "7 spec.rules[0].filters[0].cors.allowOrigins[0]: \"*\" means all; remove it or the "
-      "other "
-      "items\n"
+      "other items\n"
       "7 spec.rules[0].filters[0].cors.maxAge: is 0, must be from 1 to 2147483647" },
     { FILTER("{type: CORS, cors: {allowMethods: [GET, GET, FETCH]}}\n"),
       "7 spec.rules[0].filters[0].cors.allowMethods[2]: \"FETCH\" is not one of GET, HEAD, "
-      "POST, PUT, "
-      "DELETE, CONNECT, OPTIONS, TRACE, PATCH, *; did you mean \"PATCH\"?\n"
+      "POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH, *; did you mean \"PATCH\"?\n"
       "7 spec.rules[0].filters[0].cors.allowMethods[1]: \"GET\" is here twice (first in [0]); "
-      "keep "
-      "one" },
+      "keep one" },
     { FILTER("{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: a, port: "
-             "1}, "
-             "grpc: {}}}\n"),
+             "1}, grpc: {}}}\n"),
       "7 spec.rules[0].filters[0].externalAuth.http: is missing; protocol HTTP needs it\n"
       "7 spec.rules[0].filters[0].externalAuth.grpc: does not go with protocol HTTP; remove "
       "it" },
@@ -292,8 +265,7 @@ static void judges_session_persistence(void **state)
           "header.name instead" },
         { SESSION("{sessionName: a, cookie: {}}"),
           "5 spec.rules[0].sessionPersistence.sessionName: is the form before v1.7 and does not go "
-          "with "
-          "cookie or header; remove it" },
+          "with cookie or header; remove it" },
     };
     CHECK_ALL("gateway.networking.k8s.io/v1", "HTTPRoute", "HTTPRoute/default/x", cases);
 }
@@ -353,12 +325,10 @@ static const struct rule_case gateway_cases[] = {
       "7 spec.listeners[0].tls: does not go with protocol HTTP; remove it or use HTTPS" },
     { LISTENER("port: 80, protocol: HTTPS, tls: {mode: Passthrough}"),
       "7 spec.listeners[0].tls.mode: must be Terminate for protocol HTTPS; to pass TLS through "
-      "use "
-      "protocol TLS" },
+      "use protocol TLS" },
     { LISTENER("port: 80, protocol: HTTPS, tls: {}"),
       "7 spec.listeners[0].tls.certificateRefs: is missing; to terminate TLS name a Secret "
-      "with the "
-      "certificate" },
+      "with the certificate" },
     { LISTENER("port: 80, protocol: HTTPS, tls: {options: {a.b/c: d}}"), "" },
     { LISTENER("port: 80, protocol: TLS"),
       "7 spec.listeners[0].tls: is missing; protocol TLS needs it with a mode" },
@@ -368,8 +338,7 @@ static const struct rule_case gateway_cases[] = {
       "7 spec.listeners[0].filters: go with protocol HTTP and HTTPS only; remove them" },
     { LISTENER("port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: None}}"),
       "7 spec.listeners[0].allowedRoutes.namespaces.from: \"None\" is not one of All, "
-      "Selector, "
-      "Same; choose one" },
+      "Selector, Same; choose one" },
     { LISTENER("port: 80, protocol: HTTP}\n  - {name: a, port: 80, protocol: HTTP"),
       "8 spec.listeners[1].name: \"a\" is here twice (first in [0]); keep one\n"
       "8 spec.listeners[1]: has the port, protocol and hostname of [0]; change one of them" },
@@ -379,45 +348,36 @@ static const struct rule_case gateway_cases[] = {
     { LISTENER("port: 0, protocol: HT TP"),
       "7 spec.listeners[0].port: is 0, must be from 1 to 65535\n"
       "7 spec.listeners[0].protocol: \"HT TP\" is not valid; must be HTTP, HTTPS, TLS, TCP, "
-      "UDP or "
-      "one like \"example.com/quic\"" },
+      "UDP or one like \"example.com/quic\"" },
     { LISTENER("port: 80, protocol: HTTP")
       "  addresses: [{value: 1.2.3}, {type: Hostname, value: A}, {value: 127.0.0.2}, {value: "
       "127.0.0.2}, {type: a.b/c, value: x, routability: Public}, {}]\n",
       "8 spec.addresses[0].value: \"1.2.3\" is not valid; must be an IP address like "
-      "\"127.0.0.2\" "
-      "or \"fd00::2\"\n"
+      "\"127.0.0.2\" or \"fd00::2\"\n"
       "8 spec.addresses[1].value: \"A\" is not valid; must be a lower-case host name like "
       "\"shop.example\" or \"*.shop.example\"; no port, no IP address\n"
       "8 spec.addresses[4].routability: \"Public\" is not valid; must be \"\", \"Cluster\" or "
-      "a name "
-      "like \"example.com/public\"\n"
+      "a name like \"example.com/public\"\n"
       "8 spec.addresses[3].value: \"127.0.0.2\" is here twice (first in [2]); keep one" },
     { LISTENER("port: 80, protocol: HTTP")
       "  tls: {frontend: {default: {validation: {caCertificateRefs: [{group: "
       "certificates.k8s.io, "
       "kind: ClusterTrustBundle, name: a, namespace: b}]}}, perPort: [{port: 1, tls: {}}, "
-      "{port: 1, "
-      "tls: {}}]}}\n",
+      "{port: 1, tls: {}}]}}\n",
       "8 spec.tls.frontend.default.validation.caCertificateRefs[0].namespace: a "
-      "ClusterTrustBundle "
-      "belongs to no namespace; remove it\n"
+      "ClusterTrustBundle belongs to no namespace; remove it\n"
       "8 spec.tls.frontend.perPort[1].port: \"1\" is here twice (first in [0]); keep one" },
     { LISTENER("port: 80, protocol: HTTP")
       "  infrastructure: {labels: {a b: c}, annotations: {c: ' d '}}\n",
       "8 spec.infrastructure.labels[\"a b\"]: the key is not valid; must be a name like "
-      "\"app\" or "
-      "\"example.com/app\", at most 63 behind the '/'" },
+      "\"app\" or \"example.com/app\", at most 63 behind the '/'" },
     { LISTENER("port: 80, protocol: HTTP")
       "  allowedListeners: {namespaces: {from: Selector, selector: {matchExpressions: [{key: "
-      "a, "
-      "operator: In}, {key: b, operator: Exists, values: [c]}]}}}\n",
+      "a, operator: In}, {key: b, operator: Exists, values: [c]}]}}}\n",
       "8 spec.allowedListeners.namespaces.selector.matchExpressions[0].values: is missing; "
-      "operator "
-      "In and NotIn need it\n"
+      "operator In and NotIn need it\n"
       "8 spec.allowedListeners.namespaces.selector.matchExpressions[1].values: does not go "
-      "with "
-      "operator Exists and DoesNotExist; remove it" },
+      "with operator Exists and DoesNotExist; remove it" },
 };
 
 static void judges_gateways(void **state)
@@ -436,11 +396,9 @@ static void judges_policies(void **state)
           "6 spec.validation.caCertificateRefs: is missing; name the CA certificates, or set "
           "wellKnownCACertificates to System" },
         { TARGET "  validation: {hostname: a.b, wellKnownCACertificates: System, "
-                 "caCertificateRefs: "
-          "[{group: \"\", kind: ConfigMap, name: a}]}\n",
+          "caCertificateRefs: [{group: \"\", kind: ConfigMap, name: a}]}\n",
           "6 spec.validation.wellKnownCACertificates: does not go with caCertificateRefs; keep one "
-          "of "
-          "them" },
+          "of them" },
         { TARGET "  validation: {hostname: a.b, wellKnownCACertificates: System, subjectAltNames: "
           "[{type: URI, hostname: a.b}, {type: Hostname, hostname: a.b}]}\n",
           "6 spec.validation.subjectAltNames[0].uri: is missing; type URI needs it\n"
@@ -463,19 +421,16 @@ static void judges_policies(void **state)
           "5 spec.endpointSelector: does not go with type ExternalHostname; remove it\n"
           "5 spec.sessionPersistence: goes with type EndpointSelector only; remove it" },
         { "  {type: ExternalHostname, externalHostname: {hostname: a.cluster.local}, port: "
-          "{number: 1}, "
-          "protocol: HTTP2}\n",
+          "{number: 1}, protocol: HTTP2}\n",
           "5 spec.protocol: HTTP2 needs TLS; use H2C for HTTP/2 without TLS\n"
           "5 spec.externalHostname.hostname: must not be a name of the cluster; refer to the "
-          "Service "
-          "instead" },
+          "Service instead" },
         { "  {type: EndpointSelector, endpointSelector: {matchLabels: {a: b}}, port: {number: 1}, "
           "protocol: H2C, tls: {mode: ServerOnly}}\n",
           "5 spec.tls.validation: is missing; mode ServerOnly needs it\n"
           "5 spec.protocol: H2C has no TLS; use HTTP2 for HTTP/2 with TLS" },
         { "  {type: EndpointSelector, endpointSelector: {matchLabels: {a: b}}, port: {number: 1}, "
-          "tls: "
-          "{mode: ClientAndServer, validation: {hostname: a.b, wellKnownCACertificates: "
+          "tls: {mode: ClientAndServer, validation: {hostname: a.b, wellKnownCACertificates: "
           "System}}}\n",
           "5 spec.tls.clientCertificateRef: is missing; mode ClientAndServer needs it" },
     };
@@ -496,8 +451,7 @@ static void judges_services(void **state)
         { "  ports: [{port: 80}, {port: 81, name: b}]\n",
           "5 spec.ports[0].name: is missing; each of several ports needs a name" },
         { "  ports: [{port: 80, name: a}, {port: 81, name: a}, {port: 80, name: c}, {port: 80, "
-          "name: d, "
-          "protocol: UDP}]\n",
+          "name: d, protocol: UDP}]\n",
           "5 spec.ports[1]: has the name of [0]; rename one\n"
           "5 spec.ports[2]: has the port and protocol of [0]; keep one" },
         { "  ports: [{port: 80, targetPort: HTTP}]\n",
@@ -519,8 +473,7 @@ static void judges_flat_kinds(void **state)
                     "- addresses: []\n"
                     "ports: [{name: A, port: 80}, {port: 1}, {port: 2}]\n"),
         "f.yaml:6: EndpointSlice/default/x: endpoints[0].addresses[1]: \"::1\" is not an IPv4 "
-        "address, "
-        "as addressType says\n"
+        "address, as addressType says\n"
         "f.yaml:7: EndpointSlice/default/x: endpoints[1].addresses: has 0 items; at least 1 is "
         "needed\n"
         "f.yaml:8: EndpointSlice/default/x: ports[0].name: \"A\" is not valid; must be lower-case "
@@ -534,11 +487,9 @@ static void judges_flat_kinds(void **state)
         "f.yaml:4: ConfigMap/default/x: data.c: is a number to Kubernetes, must be text; quote it: "
         "\"1\"\n"
         "f.yaml:4: ConfigMap/default/x: data[\"d/e\"]: the key is not valid; must be letters, "
-        "digits, "
-        "'-', '_' and '.'\n"
+        "digits, '-', '_' and '.'\n"
         "f.yaml:5: ConfigMap/default/x: binaryData.z: is not base64; encode the bytes, or use "
-        "stringData "
-        "for text\n");
+        "stringData for text\n");
     assert_string_equal(
         findings_of("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: b}\n"
                     "binaryData: {a: eA==}\n"),
@@ -547,13 +498,15 @@ static void judges_flat_kinds(void **state)
         findings_of("apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: x}\n"
                     "stringData: {tls.crt: b}\n"),
         "f.yaml:1: Secret/default/x: data: has no \"tls.key\"; a Secret of type kubernetes.io/tls "
-        "needs "
-        "it\n");
+        "needs it\n");
+    assert_string_equal(
+        findings_of("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
+                    "stringData: {pin: 1234}\n"),
+        "f.yaml:4: Secret/default/x: stringData.pin: is a number, must be text; put it in quotes\n");
     assert_string_equal(findings_of("apiVersion: v1\nkind: Namespace\nmetadata: {name: A}\n"
                                     "spec: {}\n"),
                         "f.yaml:3: Namespace//A: metadata.name: \"A\" is not valid; must be "
-                        "lower-case "
-                        "letters, digits and '-' inside, at most 63\n");
+                        "lower-case letters, digits and '-' inside, at most 63\n");
 }
 
 int main(void)

@@ -19,6 +19,7 @@ struct decode {
     struct text file;
     struct text object;  /* "HTTPRoute/default/shop" */
     struct buffer path;  /* of the value at hand */
+    bool is_secret;      /* values must not come into messages */
     size_t errors;
 };
 

@@ -170,6 +170,7 @@ bool object_decode(struct object *object, struct finding_list *findings)
         .findings = findings,
         .file = object->place.file,
         .object = object->key,
+        .is_secret = object->kind == KIND_SECRET,
     };
     buffer_init(&decode.path);
     decode_metadata(&decode, object);

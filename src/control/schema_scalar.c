@@ -113,20 +113,20 @@ bool decode_expect_text(struct decode *decode, const struct node *node)
     if (node->kind == NODE_STRING) {
         return true;
     }
-    struct text t = node->kind < NODE_LIST ? decode_quoted(node->text) : text_of(NULL, 0);
+    const char *words = node_kind_words(node);
     if (node->kind >= NODE_LIST) {
-        return decode_wrong(decode, node, "is %s, must be text", node_kind_words(node));
+        return decode_wrong(decode, node, "is %s, must be text", words);
     }
+    struct text t = decode_quoted(node->text);
     if (t.size == 0) {
-        return decode_wrong(decode, node, "is empty, must be text; give a value or remove the "
-                                          "field");
+        return decode_wrong(decode, node,
+                            "is empty, must be text; give a value or remove the field");
     }
-    if (!node->plain) {
-        return decode_wrong(decode, node, "is %s, must be text; put it in "
-                                          "quotes", node_kind_words(node));
+    if (!node->plain || decode->is_secret) {
+        return decode_wrong(decode, node, "is %s, must be text; put it in quotes", words);
     }
     return decode_wrong(decode, node, "is %s to Kubernetes, must be text; quote it: \"%.*s\"",
-                 node_kind_words(node), TEXT_ARG(t));
+                        words, TEXT_ARG(t));
 }
 
 static int64_t count_characters(struct text t)

@@ -29,99 +29,76 @@ static const struct {
       "f.yaml:5: HTTPRoute/default/a: rules: unknown field; does it belong into spec?\n" },
     { ROUTE "metadata: {name: a}\nspec: {hostnames: a.b, rules: {name: x}}\n",
       "f.yaml:4: HTTPRoute/default/a: spec.hostnames: is text, must be a list; put \"- \" "
-      "before "
-      "each item\n"
+      "before each item\n"
       "f.yaml:4: HTTPRoute/default/a: spec.rules: is a map, must be a list; put \"- \" before "
-      "each "
-      "item\n" },
+      "each item\n" },
     { ROUTE "metadata: {name: a}\nspec: {rules: [1, {matches: [x]}, {timeouts: []}]}\n",
       "f.yaml:4: HTTPRoute/default/a: spec.rules[0]: is a number, must be a map\n"
       "f.yaml:4: HTTPRoute/default/a: spec.rules[1].matches[0]: is text, must be a map\n"
       "f.yaml:4: HTTPRoute/default/a: spec.rules[2].timeouts: is a list, must be a map\n" },
     { ROUTE "metadata: {name: a}\nspec:\n  hostnames: [yes, 1.5, ~, {}, 0x10, 'on']\n",
       "f.yaml:5: HTTPRoute/default/a: spec.hostnames[0]: is a boolean to Kubernetes, must be "
-      "text; "
-      "quote it: \"yes\"\n"
+      "text; quote it: \"yes\"\n"
       "f.yaml:5: HTTPRoute/default/a: spec.hostnames[1]: is a number to Kubernetes, must be "
-      "text; "
-      "quote it: \"1.5\"\n"
+      "text; quote it: \"1.5\"\n"
       "f.yaml:5: HTTPRoute/default/a: spec.hostnames[2]: is empty (null) to Kubernetes, must "
-      "be text; "
-      "quote it: \"~\"\n"
+      "be text; quote it: \"~\"\n"
       "f.yaml:5: HTTPRoute/default/a: spec.hostnames[3]: is a map, must be text\n"
       "f.yaml:5: HTTPRoute/default/a: spec.hostnames[4]: is a number to Kubernetes, must be "
-      "text; "
-      "quote it: \"0x10\"\n" },
+      "text; quote it: \"0x10\"\n" },
     { ROUTE "metadata: {name: a}\nspec:\n  rules:\n  - name:\n    matches:\n"
             "    filters: null\n",
       "f.yaml:6: HTTPRoute/default/a: spec.rules[0].name: is empty, must be text; give a value "
-      "or "
-      "remove the field\n" },
+      "or remove the field\n" },
     { ROUTE "metadata: {name: a}\nspec: {parentRefs: [{name: g, port: '80'}, {name: h, port: "
-            "080}, "
-            "{name: i, port: 8e1}, {name: j, port: 0x50}, {name: k, port: 70000}, {name: l, "
-            "port: "
-            "http}]}\n",
+            "080}, {name: i, port: 8e1}, {name: j, port: 0x50}, {name: k, port: 70000}, {name: l, "
+            "port: http}]}\n",
       "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[0].port: is text, must be a whole "
-      "number; "
-      "remove the quotes\n"
+      "number; remove the quotes\n"
       "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[1].port: is a number with a fraction or "
       "exponent, must be a whole number; write it without point and exponent\n"
       "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[2].port: is a number with a fraction or "
       "exponent, must be a whole number; write it without point and exponent\n"
       "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[3].port: 0x50 is not plain decimal; "
-      "write "
-      "digits without leading zero\n"
+      "write digits without leading zero\n"
       "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[4].port: is 70000, must be from 1 to "
       "65535\n"
       "f.yaml:4: HTTPRoute/default/a: spec.parentRefs[5].port: is text, must be a whole "
-      "number; "
-      "write digits\n" },
+      "number; write digits\n" },
     { ROUTE "metadata: {name: a}\nspec: {rules: [{timeouts: {request: 10, backendRequest: "
             "1d}}]}\n",
       "f.yaml:4: HTTPRoute/default/a: spec.rules[0].timeouts.request: is a number to "
-      "Kubernetes, "
-      "must be text; quote it: \"10\"\n"
+      "Kubernetes, must be text; quote it: \"10\"\n"
       "f.yaml:4: HTTPRoute/default/a: spec.rules[0].timeouts.backendRequest: \"1d\" is not a "
       "duration; write it like 10s, 500ms or 1h30m\n" },
     { ROUTE "metadata: {name: a}\nspec: {rules: [{filters: [{type: CORS, cors: "
-            "{allowCredentials: "
-            "'true'}}, {type: CORS, cors: {allowCredentials: 1}}]}]}\n",
+            "{allowCredentials: 'true'}}, {type: CORS, cors: {allowCredentials: 1}}]}]}\n",
       "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[0].cors.allowCredentials: is text, "
-      "must "
-      "be true or false; remove the quotes\n"
+      "must be true or false; remove the quotes\n"
       "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[1].cors.allowCredentials: is a "
-      "number, "
-      "must be true or false\n"
+      "number, must be true or false\n"
       "f.yaml:4: HTTPRoute/default/a: spec.rules[0].filters[1]: a second CORS filter (first in "
-      "[0]); "
-      "join them\n" },
+      "[0]); join them\n" },
     { ROUTE "metadata: {name: a}\nspec: {on: 1, 'name': 2}\n",
       "f.yaml:4: HTTPRoute/default/a: spec.on: unknown field; remove it (known here: "
-      "parentRefs, "
-      "hostnames, useDefaultGateways, rules)\n"
+      "parentRefs, hostnames, useDefaultGateways, rules)\n"
       "f.yaml:4: HTTPRoute/default/a: spec.name: unknown field; remove it (known here: "
-      "parentRefs, "
-      "hostnames, useDefaultGateways, rules)\n" },
+      "parentRefs, hostnames, useDefaultGateways, rules)\n" },
     { ROUTE "metadata:\n  name: a\n  labels: {1: b, c: 2, 'd ': e}\n"
             "  creationTimestamp: never\n"
             "spec: {}\n",
       "f.yaml:5: HTTPRoute/default/a: metadata.labels.1: is a number to Kubernetes, must be "
-      "text; "
-      "quote it: \"1\"\n"
+      "text; quote it: \"1\"\n"
       "f.yaml:5: HTTPRoute/default/a: metadata.labels.c: is a number to Kubernetes, must be "
-      "text; "
-      "quote it: \"2\"\n"
+      "text; quote it: \"2\"\n"
       "f.yaml:5: HTTPRoute/default/a: metadata.labels[\"d \"]: the key is not valid; must be a "
-      "name "
-      "like \"app\" or \"example.com/app\", at most 63 behind the '/'\n"
+      "name like \"app\" or \"example.com/app\", at most 63 behind the '/'\n"
       "f.yaml:6: HTTPRoute/default/a: metadata.creationTimestamp: is not a time; write it like "
       "2026-01-02T03:04:05Z\n" },
     { ROUTE "metadata: {name: A_b, creationTimestamp: null}\nspec: {}\n"
             "status: {anything: [1]}\n",
       "f.yaml:3: HTTPRoute/default/A_b: metadata.name: \"A_b\" is not valid; must be "
-      "lower-case "
-      "letters, digits, '-' and '.', like \"shop.v2\"\n" },
+      "lower-case letters, digits, '-' and '.', like \"shop.v2\"\n" },
 };
 
 static void tells_what_is_wrong_with_fields(void **state)
@@ -165,26 +142,22 @@ static void tells_what_documents_are(void **state)
         { "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\n"
           "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\n",
           "f.yaml:2: Deployment/default/a: kind: warning: Weft reads no kind Deployment of "
-          "apps/v1; those "
-          "of this file are passed over\n" },
+          "apps/v1; those of this file are passed over\n" },
         { "apiVersion: gateway.networking.k8s.io/v1\nkind: HttpRoutes\nmetadata: {name: a}\n",
           "f.yaml:2: HttpRoutes/default/a: kind: warning: Weft reads no such kind and passes over "
-          "it; did "
-          "you mean \"HTTPRoute\"?\n" },
+          "it; did you mean \"HTTPRoute\"?\n" },
         { "apiVersion: weft.dev/v1alpha1\nkind: Authentication\nmetadata: {name: a}\n",
           "f.yaml:1: Authentication/default/a: kind: this Weft reads no kind Authentication of "
           "weft.dev/v1alpha1; what it targets answers 500 until it is removed\n" },
         { "apiVersion: v1\nkind: List\nitems: {}\n", "f.yaml:3: items: is a map, must be a "
                                                      "list\n" },
         { "apiVersion: v1\nkind: List\nitems:\n- kind: X\n- apiVersion: v1\n  kind: ConfigMap\n"
-          "  metadata: "
-          "{name: a}\n  dat: {}\n",
+          "  metadata: {name: a}\n  dat: {}\n",
           "f.yaml:4: apiVersion: is missing or no text; every object says its apiVersion and kind\n"
           "f.yaml:8: ConfigMap/default/a: dat: unknown field; did you mean \"data\"?\n" },
         { "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}\n",
           "f.yaml:3: Namespace//a: metadata.namespace: warning: a Namespace belongs to no "
-          "namespace; "
-          "remove it\n" },
+          "namespace; remove it\n" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_string_equal(findings_of(cases[i].yaml), cases[i].findings);
@@ -233,8 +206,7 @@ static void fills_defaults(void **state)
     intake = read_good("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
                        "metadata: {name: g, "
                        "namespace: infra}\nspec:\n  gatewayClassName: weft\n  listeners:\n"
-                       "  - {name: a, "
-                       "port: 80, protocol: HTTP}\n  allowedListeners: {}\n", 1);
+                       "  - {name: a, port: 80, protocol: HTTP}\n  allowedListeners: {}\n", 1);
     const struct gateway *gateway = intake->entries.items[0].object->gateway;
     assert_int_equal(gateway->listeners.items[0].allowed_routes->namespaces->from, FROM_SAME);
     assert_int_equal(gateway->allowed_listeners->namespaces->from, FROM_NONE);
@@ -269,12 +241,10 @@ static const char full_route[] =
     "    filters:\n"
     "    - type: RequestHeaderModifier\n"
     "      requestHeaderModifier: {set: [{name: a, value: b}], add: [{name: c, value: d}], "
-    "remove: "
-    "[e]}\n"
+    "remove: [e]}\n"
     "    - type: RequestMirror\n"
     "      requestMirror: {backendRef: {name: m, namespace: other, port: 90}, fraction: "
-    "{numerator: "
-    "3}}\n"
+    "{numerator: 3}}\n"
     "    - type: CORS\n"
     "      cors: {allowOrigins: [\"*\"], allowCredentials: true, maxAge: 60}\n"
     "    backendRefs:\n"
@@ -282,8 +252,7 @@ static const char full_route[] =
     "    - name: t\n"
     "      port: 81\n"
     "      filters: [{type: URLRewrite, urlRewrite: {hostname: c.d, path: {type: "
-    "ReplaceFullPath, "
-    "replaceFullPath: \"\"}}}]\n"
+    "ReplaceFullPath, replaceFullPath: \"\"}}}]\n"
     "    timeouts: {request: 1m, backendRequest: 500ms}\n"
     "    retry: {codes: [500, 503], attempts: 0, backoff: 25ms}\n"
     "    sessionPersistence: {type: Header, header: {name: s}, absoluteTimeout: 1h}\n"
@@ -409,8 +378,7 @@ static void reads_json_with_places(void **state)
     finding_list_format(&intake->findings, &out);
     buffer_append_byte(&out, '\0');
     assert_string_equal(out.bytes, "f.json:3: HTTPRoute/default/a: spec.hostnames[0]: is a number, "
-                                   "must be "
-                                   "text; put it in quotes\n");
+                                   "must be text; put it in quotes\n");
     buffer_fini(&out);
     intake_free(intake);
 }

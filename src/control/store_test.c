@@ -159,8 +159,7 @@ static void keeps_all_of_a_file_that_does_not_parse(void **state)
     assert_ptr_equal(route("a"), a);
     assert_null(route("c"));
     assert_findings("a.yaml:6: not valid YAML at column 5: mapping values are not allowed in this "
-                    "context; "
-                    "mend quotes and indentation there\n");
+                    "context; mend quotes and indentation there\n");
     put("a.yaml", ROUTE("a", "") ROUTE("c", ""));
     assert_changes("HTTPRoute/default/c+");
     assert_ptr_equal(route("a"), a);

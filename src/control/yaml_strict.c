@@ -4,8 +4,7 @@
 static const char comment_words[] = "a # without a blank before it; write \" #\", or quote the "
                                     "text";
 static const char indent_words[] = "a line inside brackets or quotes is not indented deeper than "
-                                   "what "
-                                   "it belongs to; indent it";
+                                   "what it belongs to; indent it";
 
 void yaml_strict_init(struct yaml_strict *strict, struct text bytes)
 {

@@ -107,8 +107,7 @@ static void refuses_with_words(void **state)
         { "a: b: c\n", "1: not valid YAML at column 5: mapping values are not allowed in this "
                        "context; mend quotes and indentation there\n" },
         { "a: \"\xff\"\n", "1: not valid YAML: invalid leading UTF-8 octet (byte 4); save the file "
-                           "as "
-                           "plain UTF-8 text\n" },
+                           "as plain UTF-8 text\n" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         expect(cases[i].yaml, cases[i].out);
