@@ -502,7 +502,8 @@ static void judges_flat_kinds(void **state)
     assert_string_equal(
         findings_of("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
                     "stringData: {pin: 1234}\n"),
-        "f.yaml:4: Secret/default/x: stringData.pin: is a number, must be text; put it in quotes\n");
+        "f.yaml:4: Secret/default/x: stringData.pin: is a number, must be text; put it in "
+        "quotes\n");
     assert_string_equal(findings_of("apiVersion: v1\nkind: Namespace\nmetadata: {name: A}\n"
                                     "spec: {}\n"),
                         "f.yaml:3: Namespace//A: metadata.name: \"A\" is not valid; must be "
