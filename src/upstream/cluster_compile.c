@@ -16,7 +16,7 @@
 #define ROUND_ROBIN_DESCRIPTOR                                                                     \
     envoy__extensions__load_balancing_policies__round_robin__v3__round_robin__descriptor
 #define OPTIONS_DESCRIPTOR  envoy__extensions__upstreams__http__v3__http_protocol_options__descriptor
-#define OPTIONS_CASE(which) ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__##which
+#define OPTIONS_CASE(x) ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__##x
 
 /* Control planes still send Cluster.max_requests_per_connection and http2_protocol_options. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
