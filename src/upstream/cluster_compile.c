@@ -15,7 +15,7 @@
     envoy__extensions__load_balancing_policies__least_request__v3__least_request__descriptor
 #define ROUND_ROBIN_DESCRIPTOR                                                                     \
     envoy__extensions__load_balancing_policies__round_robin__v3__round_robin__descriptor
-#define OPTIONS_DESCRIPTOR  envoy__extensions__upstreams__http__v3__http_protocol_options__descriptor
+#define HTTP_DESCRIPTOR envoy__extensions__upstreams__http__v3__http_protocol_options__descriptor
 #define OPTIONS_CASE(x) ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__##x
 
 /* Control planes still send Cluster.max_requests_per_connection and http2_protocol_options. */
@@ -152,7 +152,7 @@ static bool read_connection(struct cluster_settings *settings, const MESSAGE *me
         return true;
     }
     ProtobufCMessage *options;
-    if (!xds_any_decode(any, &OPTIONS_DESCRIPTOR, scratch, &options, error)) {
+    if (!xds_any_decode(any, &HTTP_DESCRIPTOR, scratch, &options, error)) {
         return error_prefix(error, "typed_extension_protocol_options[\"%s\"]", HTTP_OPTIONS);
     }
     read_protocol(settings, (const OPTIONS *)options);
