@@ -128,8 +128,10 @@ static hcm_message *compose_manager(struct translation *translation,
     manager->normalize_path = compose_bool(arena, true);
     manager->merge_slashes = options->merge_slashes;
     manager->xff_num_trusted_hops = options->trusted_hops;
-    manager->server_header_transformation =
-        HCM_WORD(HTTP_CONNECTION_MANAGER__SERVER_HEADER_TRANSFORMATION__PASS_THROUGH);
+    if (options->for_envoy) {
+        manager->server_header_transformation =
+            HCM_WORD(HTTP_CONNECTION_MANAGER__SERVER_HEADER_TRANSFORMATION__PASS_THROUGH);
+    }
     manager->path_with_escaped_slashes_action =
         options->encoded_slashes == SLASHES_KEEP
             ? SLASHES_WORD(KEEP_UNCHANGED)
