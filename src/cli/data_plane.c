@@ -121,8 +121,9 @@ static void unbind_listener(struct data_plane *plane, struct bound_listener *bou
     free(bound);
 }
 
-/* Closes what left the plan (or moved), opens what is new. */
-static void follow_listeners(struct data_plane *plane)
+/* Closes what left the plan (or moved), opens what is new. `again`: what failed before is tried once
+ * more; where that succeeds the control plane is asked for it anew, so that it can be acknowledged. */
+static void follow_listeners(struct data_plane *plane, bool again)
 {
     size_t cursor = 0;
     const struct map_entry *entry;
@@ -148,11 +149,19 @@ static void follow_listeners(struct data_plane *plane)
     for (uint32_t i = 0; i < plane->plan->listener_count; i++) {
         const struct plan_listener *listener = plane->plan->listeners[i];
         struct error error;
-        if (map_find(&plane->sockets, listener->name) == NULL &&
-            !bind_listener(plane, listener, &error)) {
+        if (map_find(&plane->sockets, listener->name) != NULL) {
+            continue;
+        }
+        if (bind_listener(plane, listener, &error)) {
+            if (again) {
+                ads_client_retry(plane->client, TYPE_LISTENER, listener->name);
+            }
+            continue;
+        }
+        plane->failing = true;
+        if (!again) {
             log_error("listener", "%.*s: %s", TEXT_ARG(listener->name), error.text);
             ads_client_refuse(plane->client, TYPE_LISTENER, listener->name, &error);
-            plane->failing = true;
         }
     }
     if (plane->failing && !timer_is_running(&plane->rebind)) {
@@ -169,7 +178,7 @@ static void put_in_force(struct data_plane *plane)
     for (unsigned i = 0; i < plane->worker_count; i++) {
         worker_post_plan(plane->workers[i], plane->plan);
     }
-    follow_listeners(plane);
+    follow_listeners(plane, false);
     if (old) {
         plan_unref(old);
     }
@@ -182,22 +191,78 @@ static void on_addresses(void *owner)
 
 static void on_rebind(struct timer *timer)
 {
-    follow_listeners(list_owner(timer, struct data_plane, rebind));
+    follow_listeners(list_owner(timer, struct data_plane, rebind), true);
 }
 
+/* A name of a RouteConfiguration or ClusterLoadAssignment the compiled parts refer to. */
+struct wanted_name {
+    bool is_routes;
+    uint64_t round; /* of follow_names in which it was last asked for */
+    struct text name; /* behind the struct */
+};
+
 struct wanted {
+    struct data_plane *plane;
     ARRAY_OF(struct text) routes;
     ARRAY_OF(struct text) endpoints;
 };
 
+static void note_wanted(struct data_plane *plane, bool is_routes, struct text name)
+{
+    /* The key's first byte is the type, so that names of both types may be equal. */
+    struct wanted_name *wanted = calloc(1, sizeof(*wanted) + name.size + 1);
+    ensure(wanted != NULL);
+    char *key = (char *)(wanted + 1);
+    key[0] = is_routes ? 'r' : 'e';
+    memcpy(key + 1, name.at, name.size);
+    struct wanted_name *known = map_find(&plane->wanted, text_of(key, name.size + 1));
+    if (known) {
+        free(wanted);
+        known->round = plane->round;
+        return;
+    }
+    *wanted = (struct wanted_name){ is_routes, plane->round, text_of(key + 1, name.size) };
+    map_put(&plane->wanted, text_of(key, name.size + 1), wanted);
+}
+
+/* What nothing refers to any more is forgotten by the client, so the compiler must as well. */
+static void forget_unwanted(struct data_plane *plane)
+{
+    size_t cursor = 0;
+    const struct map_entry *entry;
+    while ((entry = map_next(&plane->wanted, &cursor)) != NULL) {
+        struct wanted_name *wanted = entry->value;
+        if (wanted->round != plane->round) {
+            compiler_remove(plane->compiler, wanted->is_routes ? TYPE_ROUTES : TYPE_ENDPOINTS,
+                            wanted->name);
+            map_remove(&plane->wanted, entry->key);
+            free(wanted);
+            cursor = 0;
+        }
+    }
+}
+
 static void on_wanted(void *owner, struct text type_url, struct text name)
 {
     struct wanted *wanted = owner;
+    note_wanted(wanted->plane, text_equal(type_url, TYPE_ROUTES), name);
     if (text_equal(type_url, TYPE_ROUTES)) {
         *array_add(&wanted->routes) = name;
     } else {
         *array_add(&wanted->endpoints) = name;
     }
+}
+
+static void follow_names(struct data_plane *plane)
+{
+    struct wanted wanted = { .plane = plane };
+    plane->round++;
+    compiler_each_wanted(plane->compiler, &wanted, on_wanted);
+    ads_client_want(plane->client, TYPE_ROUTES, wanted.routes.items, wanted.routes.count);
+    ads_client_want(plane->client, TYPE_ENDPOINTS, wanted.endpoints.items, wanted.endpoints.count);
+    array_free(&wanted.routes);
+    array_free(&wanted.endpoints);
+    forget_unwanted(plane);
 }
 
 static void on_resources(void *owner, struct text type_url, struct ads_resource *resources,
@@ -215,13 +280,7 @@ static void on_resources(void *owner, struct text type_url, struct ads_resource 
         compiler_remove(plane->compiler, type_url, removed[i]);
     }
     if (text_equal(type_url, TYPE_LISTENER) || text_equal(type_url, TYPE_CLUSTER)) {
-        struct wanted wanted = { 0 };
-        compiler_each_wanted(plane->compiler, &wanted, on_wanted);
-        ads_client_want(plane->client, TYPE_ROUTES, wanted.routes.items, wanted.routes.count);
-        ads_client_want(plane->client, TYPE_ENDPOINTS, wanted.endpoints.items,
-                        wanted.endpoints.count);
-        array_free(&wanted.routes);
-        array_free(&wanted.endpoints);
+        follow_names(plane);
     }
 }
 
@@ -302,6 +361,7 @@ bool data_plane_start(struct data_plane *plane, const struct data_plane_parts *p
                                   .owner = owner,
                                   .on_settled = on_settled };
     map_init(&plane->sockets);
+    map_init(&plane->wanted);
     timer_init(&plane->rebind, on_rebind);
     plane->proxy_metrics = proxy_metrics_new(parts->metrics);
     plane->compiler = compiler_new();
@@ -394,5 +454,10 @@ void data_plane_stop(struct data_plane *plane)
         free(entry->value);
     }
     map_fini(&plane->sockets);
+    cursor = 0;
+    while ((entry = map_next(&plane->wanted, &cursor)) != NULL) {
+        free(entry->value);
+    }
+    map_fini(&plane->wanted);
     proxy_metrics_free(plane->proxy_metrics);
 }

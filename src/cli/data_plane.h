@@ -25,11 +25,13 @@ struct data_plane {
     struct resolver *resolver;
     struct ads_client *client;
     struct plan *plan; /* current */
+    struct map wanted;  /* "type name" of routes and endpoints asked for -> struct wanted_name */
     struct map sockets; /* listener name -> struct bound_listener */
     struct proxy_metrics *proxy_metrics;
     struct worker *workers[WORKERS_MAX];
     unsigned worker_count;
     struct timer rebind; /* tries again what could not be bound */
+    uint64_t round;      /* of looking at which names are wanted */
     bool settled;        /* a first configuration is in force */
     bool failing;        /* some listener could not be bound at the last try */
     void *owner;

@@ -289,8 +289,9 @@ static void on_ready(struct transport *transport)
 static struct endpoint *choose_endpoint(struct exchange *exchange, struct cluster *cluster,
                                         const struct endpoint *avoid)
 {
-    if (exchange->attempts == 0 && exchange->route->session) {
-        exchange->session = session_read(exchange->route->session, &exchange->request);
+    const struct session_policy *policy = exchange->target->session;
+    if (exchange->attempts == 0 && policy) {
+        exchange->session = session_read(policy, &exchange->request);
         uint64_t affinity = exchange->session.affinity;
         struct endpoint *wished = affinity ? cluster_find_affinity(cluster, affinity) : NULL;
         if (wished) {

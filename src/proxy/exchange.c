@@ -144,6 +144,7 @@ static bool normalize(struct exchange *exchange)
         memcpy(copy, path.at, path.size);
         path.at = copy;
     } else if (result != PATH_SAME) {
+        exchange->client_keep_alive = false;
         reply_failure(exchange, FAILURE_BAD_PATH, text_from_string(path_result_name(result)));
         return false;
     }
@@ -259,7 +260,7 @@ static void run_route(struct exchange *exchange)
 static void start_request_timer(struct exchange *exchange)
 {
     uint32_t timeout_ms = exchange->route->timeout_ms;
-    if (timeout_ms == UINT32_MAX) {
+    if (timeout_ms == 0 || timeout_ms == UINT32_MAX) {
         timeout_ms = exchange->listener->limits.request_timeout_ms;
     }
     if (timeout_ms > 0) {
@@ -353,8 +354,8 @@ static void run_response_filters(struct exchange *exchange, struct response_head
             filter->type->on_response(exchange, filter->config);
         }
     }
-    if (exchange->route->session) {
-        session_write(exchange->route->session, &exchange->session, exchange->affinity, exchange);
+    if (exchange->target && exchange->target->session) {
+        session_write(exchange->target->session, &exchange->session, exchange->affinity, exchange);
     }
     exchange->response = NULL;
 }

@@ -216,7 +216,8 @@ bool forwarding_apply(struct exchange *exchange)
         struct text client = client_of(exchange, chain);
         exchange->client_ip = client.size > 0 ? client : ip;
     }
-    remove_fields(fields, trusted ? 0 : client_fields | trace_fields);
+    /* Host is written from exchange->authority. */
+    remove_fields(fields, MASK(FIELD_HOST) | (trusted ? 0 : client_fields | trace_fields));
     bool room = apply_trace(exchange, trusted) &&
                 fields_set(fields, TEXT("x-forwarded-for"), join(exchange, chain, ip)) &&
                 fields_set(fields, TEXT("forwarded"),
