@@ -124,7 +124,7 @@ static bool find_manager(struct listener_compile *compile, const LISTENER *messa
                          const MANAGER **out_manager, struct error *error)
 {
     const CHAIN *chain = find_chain(message, error);
-    ProtobufCMessage *manager;
+    ProtobufCMessage *manager = NULL;
     if (chain == NULL) {
         return false;
     }
@@ -363,7 +363,7 @@ static bool read_metadata(struct listener_compile *compile, const LISTENER *mess
 static bool read_listener(struct listener_compile *compile, const LISTENER *message,
                           struct text name, struct error *error)
 {
-    const MANAGER *manager;
+    const MANAGER *manager = NULL;
     if (!text_equal(text_from_string(message->name), name)) {
         return error_set(error, "name: \"%s\" in a resource named \"%.*s\"", message->name,
                          TEXT_ARG(name));

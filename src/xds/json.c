@@ -294,7 +294,7 @@ static void write_duration(struct writer *writer, const ProtobufCMessage *messag
     char fraction[16] = "";
     if (nanos > 0) {
         int size = snprintf(fraction, sizeof(fraction), ".%09" PRIu32, nanos);
-        while (fraction[size - 1] == '0')
+        while (size > 1 && fraction[size - 1] == '0')
             fraction[--size] = '\0';
     }
     buffer_format(writer->out, "\"%s%" PRIu64 "%ss\"", negative ? "-" : "", seconds, fraction);

@@ -312,6 +312,7 @@ void encode_routes(struct translation *translation, const struct graph_socket *s
         compose_new(arena, &ROUTE_TYPE(route_configuration));
     head->name = compose_string(arena, socket->routes_name);
     tail->ignore_port_in_host_matching = true;
+    tail->most_specific_header_mutations_wins = true; /* a backend's filters run last */
     xds_pack(&head->base, out);
     buffer_append(out, virtual_hosts);
     xds_pack(&tail->base, out);
