@@ -8,6 +8,7 @@
 
 #define SMALL_BLOCK ((size_t)64 * 1024)
 #define OBJECTS_PER_BLOCK 16
+#define KEPT_EMPTY        4
 
 struct slab_free {
     struct slab_free *next;
@@ -94,6 +95,7 @@ void *slab_take(struct slab *slab)
         slab->empty_blocks--;
     }
     slab->live++;
+    slab->takes++;
     if (block->live == slab->per_block) {
         list_remove(&block->link);
         list_add_first(&slab->full, &block->link);
@@ -122,8 +124,19 @@ void slab_give(struct slab *slab, void *object)
         slab->empty_blocks++;
         list_remove(&block->link);
         list_add_last(&slab->partial, &block->link); /* the emptiest is used last */
-        if (slab->empty_blocks > 1) {
+        if (slab->empty_blocks > KEPT_EMPTY + slab->blocks / 4) {
             unmap_block(slab, block);
         }
     }
+}
+
+bool slab_trim(struct slab *slab)
+{
+    bool busy = slab->takes > 0;
+    slab->takes = 0;
+    /* Empty blocks are last in the list. */
+    while (!busy && slab->empty_blocks > 1) {
+        unmap_block(slab, list_owner(slab->partial.prev, struct slab_block, link));
+    }
+    return slab->empty_blocks > 1;
 }

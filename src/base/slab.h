@@ -1,10 +1,12 @@
 /* struct slab: objects of one size for the hot path, no malloc. One thread owns a slab. Memory comes
  * in aligned blocks by mmap; objects are handed out last-freed-first, so that a busy worker stays in
- * its cache; a block with no live object goes back to the system when another such block is kept. */
+ * its cache. Blocks without live objects are kept while the slab is in use, a few at most, and go back
+ * to the system with slab_trim. */
 #pragma once
 
 #include "base/list.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +20,7 @@ struct slab {
     size_t live;         /* objects handed out */
     size_t blocks;       /* blocks mapped */
     size_t empty_blocks; /* of them with no live object */
+    size_t takes;        /* since the last slab_trim */
     struct list partial; /* blocks with a free object */
     struct list full;
 };
@@ -29,3 +32,6 @@ void slab_fini(struct slab *slab);
 /* Uninitialised; NULL at the limit or when the system has no memory. */
 void *slab_take(struct slab *slab);
 void slab_give(struct slab *slab, void *object);
+/* For a quiet moment: where nothing was taken since the last call, all empty blocks but one go back to
+ * the system. True where empty blocks are left to look at again. */
+bool slab_trim(struct slab *slab);

@@ -3,6 +3,8 @@
 
 #include "base/ensure.h"
 
+#define COPY_BELOW 2048 /* bytes */
+
 void stage_begin(struct stage *stage, struct wire *wire)
 {
     stage->wire = wire;
@@ -25,7 +27,8 @@ static void close_part(struct stage *stage)
 
 void stage_bytes(struct stage *stage, struct text bytes)
 {
-    if (bytes.size == 0) {
+    if (bytes.size <= COPY_BELOW) {
+        h1_write_text(&stage->writer, bytes); /* cheaper than one more part for the kernel */
         return;
     }
     close_part(stage);
