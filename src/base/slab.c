@@ -124,8 +124,8 @@ void slab_give(struct slab *slab, void *object)
         slab->empty_blocks++;
         list_remove(&block->link);
         list_add_last(&slab->partial, &block->link); /* the emptiest is used last */
-        if (slab->empty_blocks > KEPT_EMPTY + slab->blocks / 4) {
-            unmap_block(slab, block);
+        while (slab->empty_blocks > KEPT_EMPTY + slab->blocks / 4) {
+            unmap_block(slab, list_owner(slab->partial.prev, struct slab_block, link));
         }
     }
 }
