@@ -18,6 +18,8 @@ static struct exchange *from_transport(struct transport *transport)
 
 /* ---- deadlines -------------------------------------------------------------------------------- */
 
+static void on_deadline(struct timer *timer);
+
 /* The nearest deadline; each activity moves only the idle one, which is lazily followed. */
 static void arm(struct exchange *exchange)
 {
@@ -34,26 +36,36 @@ static void arm(struct exchange *exchange)
     if (attempt->try_deadline_ms > 0 && attempt->try_deadline_ms < due) {
         due = attempt->try_deadline_ms;
     }
+    struct connection *connection = attempt->connection;
+    connection->timer.on_expire = on_deadline;
     if (due != UINT64_MAX) {
-        timer_start(loop, &attempt->timer, due > now ? due - now : 0);
+        timer_start(loop, &connection->timer, due > now ? due - now : 0);
+    } else {
+        timer_pause(&connection->timer);
     }
 }
 
 void attempt_touch(struct exchange *exchange)
 {
-    if (!exchange->ended && !exchange->tunnel) {
+    if (!exchange->ended && !exchange->tunnel && exchange->attempt.connection) {
         arm(exchange);
     }
 }
 
-static void on_timer(struct timer *timer)
+static void on_backoff(struct timer *timer)
 {
-    struct exchange *exchange = attempt_exchange(list_owner(timer, struct attempt, timer));
+    attempt_start(attempt_exchange(list_owner(timer, struct attempt, timer)));
+}
+
+/* The connection's timer: it is its idle timer while pooled, so going from one purpose to the other
+ * only moves its due time. */
+static void on_deadline(struct timer *timer)
+{
+    struct connection *connection = list_owner(timer, struct connection, timer);
+    struct exchange *exchange = attempt_exchange(connection->user);
     struct attempt *attempt = &exchange->attempt;
     uint64_t now = loop_now_ms(exchange->worker->loop);
-    if (attempt->state == ATTEMPT_BACKOFF) {
-        attempt_start(exchange);
-    } else if (attempt->try_deadline_ms > 0 && now >= attempt->try_deadline_ms) {
+    if (attempt->try_deadline_ms > 0 && now >= attempt->try_deadline_ms) {
         attempt_failed(exchange, FAILURE_PER_TRY_TIMEOUT);
     } else if (attempt->state == ATTEMPT_CONNECTING && now >= attempt->connect_deadline_ms) {
         attempt_failed(exchange, FAILURE_CONNECT_TIMEOUT);
@@ -72,7 +84,7 @@ void attempt_release(struct exchange *exchange, bool clean)
         relay_close(&exchange->relay.relay);
         exchange->relay.open = false;
     }
-    if (attempt->state != ATTEMPT_NONE) {
+    if (attempt->state == ATTEMPT_BACKOFF) {
         timer_stop(&attempt->timer);
     }
     if (attempt->started_ns > 0) {
@@ -156,6 +168,7 @@ static void back_off(struct exchange *exchange)
     delay = delay < cap ? delay : cap;
     delay += random_below(&exchange->worker->random, (uint32_t)(delay / 4 + 1));
     attempt->state = ATTEMPT_BACKOFF;
+    timer_init(&attempt->timer, on_backoff);
     timer_start(exchange->worker->loop, &attempt->timer, delay);
 }
 
@@ -308,7 +321,6 @@ static void begin_try(struct exchange *exchange, struct cluster *cluster, struct
     exchange->attempts++;
     endpoint_use(endpoint);
     *attempt = (struct attempt){ .endpoint = endpoint, .started_ns = loop_now_ns(loop) };
-    timer_init(&attempt->timer, on_timer);
     uint64_t now = loop_now_ms(loop);
     if (exchange->route->per_try_timeout_ms > 0) {
         attempt->try_deadline_ms = now + exchange->route->per_try_timeout_ms;

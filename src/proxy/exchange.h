@@ -36,7 +36,7 @@ struct attempt {
     struct connection *connection;
     struct endpoint *endpoint; /* counted in with endpoint_use */
     struct wire wire;
-    struct timer timer; /* the nearest of connect, per-try and idle deadlines; or backoff */
+    struct timer timer; /* of the backoff; deadlines are the connection's timer's */
     struct h1_head_reader reader;
     struct h1_body body;
     uint64_t connect_deadline_ms; /* 0: none */

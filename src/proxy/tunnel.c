@@ -87,6 +87,6 @@ void tunnel_start(struct exchange *exchange)
 {
     exchange->tunnel = true;
     timer_stop(&exchange->timer);
-    timer_stop(&exchange->attempt.timer);
+    timer_pause(&exchange->attempt.connection->timer);
     tunnel_run(exchange);
 }

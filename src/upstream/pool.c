@@ -44,7 +44,7 @@ struct connection *pool_take(struct endpoint *endpoint)
     }
     struct connection *connection = list_owner(endpoint->idle.next, struct connection, link);
     leave_idle(connection);
-    timer_stop(&connection->timer);
+    timer_pause(&connection->timer);
     return connection;
 }
 
