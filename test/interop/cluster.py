@@ -1,5 +1,6 @@
-"""What a cluster does for its manifests, done with files: pods of Deployments (echo.py), EndpointSlices
-of Services, and a folder of manifests which Weft watches. Used by test/interop/run and steps.py.
+"""What a cluster does for its manifests, done with files: pods of Deployments (echo.py),
+EndpointSlices of Services, and a folder of manifests which Weft watches. Used by run
+and steps.py.
 """
 import json
 import os

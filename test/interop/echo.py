@@ -1,5 +1,5 @@
-"""Pods of the conformance manifests: echo servers, each on a loopback address of its own, all in one
-thread of this process. They answer as the module's expectations read it: a JSON account of the
+"""Pods of the conformance manifests: echo servers, each on a loopback address of its own, all in
+one thread of this process. They answer as the module's expectations read it: a JSON account of the
 request and of who got it; ?delay=; /status/CODE; retry simulation; WebSocket echo on /ws.
 """
 import asyncio

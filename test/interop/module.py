@@ -1,5 +1,5 @@
-"""The Gateway API conformance module: fetched through the Go module proxy when the tests run, checked
-against its sum, read from its zip; nothing of it is kept in the tree. Used by test/interop/run.
+"""The Gateway API conformance module: fetched through the Go module proxy when the tests run,
+checked against its sum, read from its zip; nothing of it is kept in the tree. Used by run.
 """
 import base64
 import hashlib

@@ -196,7 +196,7 @@ class Steps:
         self.cluster.rewrite(name)
 
     def fill_slices(self, entry):
-        """What the official test does with a client: puts pods into slices that name no selector."""
+        """What the official test does with a client: puts pods into slices of no selector."""
         pods = [pod for pod in self.cluster.pods.running
                 if pod.namespace == INFRA and pod.name.startswith(entry['of'] + '-')]
         for service in entry['services']:
