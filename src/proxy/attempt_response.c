@@ -116,7 +116,8 @@ static void begin_body(struct exchange *exchange, struct response_head *head, st
 static bool on_head(struct exchange *exchange, struct response_head *head, struct text rest)
 {
     struct attempt *attempt = &exchange->attempt;
-    if (head->status == 101 && !exchange->upgrade) {
+    if (head->status == 101 && !(exchange->upgrade && head->upgrade &&
+                                 exchange_is_websocket(&head->fields))) {
         attempt_failed(exchange, FAILURE_UPSTREAM_UNASKED_UPGRADE);
         return false;
     }

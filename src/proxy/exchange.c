@@ -168,11 +168,21 @@ static bool fold_host(struct exchange *exchange)
     return true;
 }
 
+/* The only protocol a listener's upgrade_configs can name. Others would carry requests past every rule
+ * (h2c above all, RFC 9113 3.1). */
+bool exchange_is_websocket(const struct fields *fields)
+{
+    const struct field *upgrade = fields_find(fields, FIELD_UPGRADE);
+    return upgrade != NULL && text_equal_nocase(upgrade->value, TEXT("websocket"));
+}
+
 static bool check_request(struct exchange *exchange)
 {
     struct request_head *head = &exchange->request;
     const struct listener_limits *limits = &exchange->listener->limits;
     if (head->method_id == METHOD_CONNECT || head->method_id == METHOD_TRACE) {
+        /* What a client sends behind CONNECT is meant for a tunnel, not for us. */
+        exchange->client_keep_alive = false;
         exchange_fail(exchange, FAILURE_METHOD_REFUSED);
         return false;
     }
@@ -181,8 +191,8 @@ static bool check_request(struct exchange *exchange)
         exchange_fail(exchange, FAILURE_BODY_TOO_LARGE);
         return false;
     }
-    exchange->upgrade =
-        head->upgrade && exchange->listener->upgrades && exchange->request_body.done;
+    exchange->upgrade = head->upgrade && exchange->listener->upgrades &&
+                        exchange->request_body.done && exchange_is_websocket(&head->fields);
     return true;
 }
 

@@ -155,6 +155,8 @@ bool exchange_on_response(struct exchange *exchange, struct response_head *head,
 void exchange_complete(struct exchange *exchange);
 /* Gives back everything at the end of the turn. */
 void exchange_reap(struct worker *worker);
+/* Upgrade says websocket and nothing else. */
+bool exchange_is_websocket(const struct fields *fields);
 /* Whether the connection will serve another request after this one; settles client_keep_alive. */
 bool exchange_will_keep_alive(struct exchange *exchange);
 /* The cluster of the exchange's target in the plan it started with, NULL: not configured. */

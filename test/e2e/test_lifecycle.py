@@ -146,9 +146,9 @@ def test_a_request_under_way_keeps_the_configuration_it_began_with(weft, origins
 
 def test_a_tunnel_outlives_reloads(shop):
     running = shop()
-    running.origin.answer = Answer(101, [('Upgrade', 'echo'), ('Connection', 'Upgrade')])
+    running.origin.answer = Answer(101, [('Upgrade', 'websocket'), ('Connection', 'Upgrade')])
     with running.connect() as wire:
-        assert wire.ask('GET', '/', {'Upgrade': 'echo', 'Connection': 'Upgrade'}).status == 101
+        assert wire.ask('GET', '/', {'Upgrade': 'websocket', 'Connection': 'Upgrade'}).status == 101
         running.write(route(rule('gone')))
         assert running.becomes(lambda: running.get('/').status == 500, 3)
         assert wire.send(b'still here').exactly(10) == b'still here'
