@@ -287,7 +287,11 @@ static void on_ready(struct transport *transport)
         return;
     }
     if (wire_is_blocked(&attempt->wire)) {
+        uint64_t sent = attempt->wire.sent;
         wire_flush(&attempt->wire);
+        if (attempt->wire.sent != sent) {
+            attempt_touch(exchange);
+        }
     }
     if (exchange->tunnel) {
         tunnel_run(exchange);
@@ -325,7 +329,8 @@ static void begin_try(struct exchange *exchange, struct cluster *cluster, struct
     if (exchange->route->per_try_timeout_ms > 0) {
         attempt->try_deadline_ms = now + exchange->route->per_try_timeout_ms;
     }
-    attempt->connection = pool_take(endpoint);
+    /* Where one kept connection turned out dead the others may be as well. */
+    attempt->connection = exchange->stale_retries == 0 ? pool_take(endpoint) : NULL;
     attempt->reused = attempt->connection != NULL;
     if (attempt->connection == NULL) {
         int connect_errno;

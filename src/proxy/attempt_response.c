@@ -319,8 +319,13 @@ void attempt_pump_response(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
     bool more = true;
-    while (more && !exchange->ended && attempt->connection &&
-           !wire_is_blocked(&exchange->downstream->wire)) {
+    for (unsigned round = 0; more && !exchange->ended && attempt->connection &&
+                             !wire_is_blocked(&exchange->downstream->wire);
+         round++) {
+        if (round == WIRE_ROUNDS) {
+            wire_yield(&attempt->wire);
+            break;
+        }
         if (attempt->state == ATTEMPT_WAITING) {
             more = read_head(exchange);
         } else if (attempt->state == ATTEMPT_BODY) {

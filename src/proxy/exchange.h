@@ -106,6 +106,7 @@ struct exchange {
     bool ended;
     bool upgrade;           /* asked for and allowed */
     bool tunnel_client_ended;
+    bool tunnel_endpoint_ended;
     bool tunnel;            /* 101 sent: raw bytes both ways */
     bool response_started;  /* a final head was handed to the client's wire */
     bool response_complete; /* and its last byte */

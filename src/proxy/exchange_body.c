@@ -7,6 +7,7 @@
 #include "proxy/mirror.h"
 
 #define RETAIN_LIMIT ((uint32_t)64 * 1024)
+#define FRAMING_MAX  64 /* bytes around the piece of a chunked body */
 
 static void drop_retained(struct exchange *exchange)
 {
@@ -61,6 +62,12 @@ static void stage_piece(struct exchange *exchange, struct stage *stage, const st
     mirror_body_all(exchange, intake->payload, done);
 }
 
+/* A client that asked first sends nothing before the endpoint has answered. */
+static bool waits_for_continue(const struct exchange *exchange)
+{
+    return exchange->request.expect_continue && exchange->request_body_bytes == 0;
+}
+
 /* Takes the next piece from the client. False: no piece now, or the exchange is over. */
 static bool take_piece(struct exchange *exchange, struct intake *intake)
 {
@@ -69,7 +76,7 @@ static bool take_piece(struct exchange *exchange, struct intake *intake)
     bool in_head_chunk = wire->input_is_borrowed;
     switch (intake_take(wire, &exchange->request_body, text_of(NULL, 0), intake)) {
     case INTAKE_AGAIN:
-        if (exchange->request.body == BODY_LENGTH && !exchange->upgrade) {
+        if (exchange->request.body == BODY_LENGTH && !waits_for_continue(exchange)) {
             downstream_watch_slow_body(downstream);
         }
         return false;
@@ -109,8 +116,10 @@ bool exchange_stage_first_body(struct exchange *exchange, struct stage *stage,
         exchange->attempt.request_sent = true;
         return true;
     }
-    if (wire_held(&exchange->downstream->wire) == 0) {
-        return true;
+    size_t held = wire_held(&exchange->downstream->wire);
+    size_t written = (size_t)(stage->writer.at - exchange->worker->encode) + replay.size;
+    if (held == 0 || held + written + FRAMING_MAX > LARGE_CHUNK_SIZE) {
+        return true; /* what does not fit into one send follows it */
     }
     if (!take_piece(exchange, out_intake)) {
         return !exchange->ended && !exchange->response_started;
@@ -129,8 +138,12 @@ static bool may_send(const struct exchange *exchange)
 
 void exchange_pump_request(struct exchange *exchange)
 {
-    while (may_send(exchange)) {
+    for (unsigned round = 0; may_send(exchange); round++) {
         struct intake intake;
+        if (round == WIRE_ROUNDS) {
+            wire_yield(&exchange->downstream->wire);
+            return;
+        }
         if (!take_piece(exchange, &intake)) {
             return;
         }
@@ -165,9 +178,13 @@ void exchange_on_downstream(struct exchange *exchange)
     struct downstream *downstream = exchange->downstream;
     struct wire *wire = &downstream->wire;
     if (wire_is_blocked(wire)) {
+        uint64_t sent = wire->sent;
         if (!wire_flush(wire)) {
             exchange_abort(exchange, FAILURE_CLIENT_CLOSED);
             return;
+        }
+        if (wire->sent != sent) {
+            attempt_touch(exchange);
         }
         if (!wire_is_blocked(wire) && downstream->timer_purpose == TIMER_READER) {
             downstream_unwatch(downstream);

@@ -40,8 +40,9 @@ static bool read_response(struct mirror_attempt *mirror)
 {
     struct worker *worker = mirror->worker;
     struct wire *wire = &mirror->wire;
+    bool more = wire_held(wire) == 0;
     while (!mirror->head_done) {
-        enum io io = wire_fill(wire);
+        enum io io = more ? wire_fill(wire) : IO_OK;
         if (io == IO_AGAIN) {
             return true;
         }
@@ -54,6 +55,7 @@ static bool read_response(struct mirror_attempt *mirror)
         enum h1_result result = h1_read_response(&mirror->reader, &h1_default_limits,
                                                  mirror->method, span.at, span.size,
                                                  &worker->response, &size);
+        more = true;
         if (result == H1_REFUSED) {
             mirror_end(mirror, false, MIRROR_FAILED);
             return false;
@@ -61,6 +63,7 @@ static bool read_response(struct mirror_attempt *mirror)
         if (result == H1_DONE) {
             struct response_head *head = &worker->response;
             wire_consume(wire, size);
+            more = wire_held(wire) == 0; /* behind an interim head the next may be there already */
             h1_head_reader_init(&mirror->reader);
             mirror->head_done = head->status >= 200;
             mirror->keep_alive = head->keep_alive;

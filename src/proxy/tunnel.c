@@ -8,7 +8,11 @@ enum flow { FLOW_OPEN, FLOW_ENDED, FLOW_FAILED };
 /* Moves what can be moved one way. */
 static enum flow pump(struct wire *from, struct wire *to, uint64_t *bytes)
 {
-    for (;;) {
+    for (unsigned round = 0;; round++) {
+        if (round == WIRE_ROUNDS) {
+            wire_yield(from);
+            return FLOW_OPEN;
+        }
         if (wire_is_blocked(to)) {
             if (!to->transport->writable) {
                 return FLOW_OPEN;
@@ -52,6 +56,16 @@ static void finish(struct exchange *exchange)
     exchange_complete(exchange);
 }
 
+/* Half a tunnel is not kept for as long as a whole one. */
+static uint32_t idle_ms(const struct exchange *exchange)
+{
+    const struct listener_limits *limits = &exchange->listener->limits;
+    bool half = exchange->tunnel_endpoint_ended || exchange->tunnel_client_ended;
+    return half && limits->stream_idle_timeout_ms < limits->tunnel_idle_timeout_ms
+               ? limits->stream_idle_timeout_ms
+               : limits->tunnel_idle_timeout_ms;
+}
+
 void tunnel_run(struct exchange *exchange)
 {
     struct downstream *downstream = exchange->downstream;
@@ -64,23 +78,32 @@ void tunnel_run(struct exchange *exchange)
         }
         return;
     }
-    enum flow down = pump(&attempt->wire, &downstream->wire, &exchange->response_body_bytes);
+    enum flow down = exchange->tunnel_endpoint_ended
+                         ? FLOW_OPEN
+                         : pump(&attempt->wire, &downstream->wire, &exchange->response_body_bytes);
     enum flow up = exchange->tunnel_client_ended
                        ? FLOW_OPEN
                        : pump(&downstream->wire, &attempt->wire, &exchange->request_body_bytes);
+    if (up == FLOW_FAILED && (down == FLOW_ENDED || exchange->tunnel_endpoint_ended)) {
+        up = FLOW_ENDED; /* an endpoint that is gone altogether hears nothing more */
+    }
     if (down == FLOW_FAILED || up == FLOW_FAILED) {
         exchange_abort(exchange, FAILURE_NONE);
         return;
     }
     if (down == FLOW_ENDED) {
-        finish(exchange);
-        return;
+        exchange->tunnel_endpoint_ended = true;
+        transport_shutdown(downstream->wire.transport);
     }
     if (up == FLOW_ENDED) {
         exchange->tunnel_client_ended = true;
         transport_shutdown(attempt->wire.transport);
     }
-    downstream_watch_tunnel(downstream, exchange->listener->limits.tunnel_idle_timeout_ms);
+    if (exchange->tunnel_endpoint_ended && exchange->tunnel_client_ended) {
+        finish(exchange);
+    } else {
+        downstream_watch_tunnel(downstream, idle_ms(exchange));
+    }
 }
 
 void tunnel_start(struct exchange *exchange)

@@ -104,6 +104,15 @@ enum io wire_fill(struct wire *wire)
     return io;
 }
 
+void wire_yield(struct wire *wire)
+{
+    struct transport *transport = wire->transport;
+    if (transport->readable && transport->type->descriptor(transport) >= 0) {
+        transport->readable = false;
+        loop_rearm(transport->loop, &transport->watch);
+    }
+}
+
 bool wire_hold(struct wire *wire, struct text rest)
 {
     ensure(wire->input == NULL && rest.size <= LARGE_CHUNK_SIZE);

@@ -13,6 +13,9 @@ struct worker;
 #define CHUNK_SIZE       ((uint32_t)16 * 1024)
 #define LARGE_CHUNK_SIZE ((uint32_t)96 * 1024)
 
+/* After so many reads in one turn, each of at most SCRATCH_SIZE, whoever pumps a wire yields. */
+#define WIRE_ROUNDS 16
+
 struct wire {
     struct transport *transport;
     struct worker *worker;
@@ -46,6 +49,9 @@ void wire_consume(struct wire *wire, size_t size);
 /* Reads behind what is held, in a chunk of its own (growing to a large one). IO_FAILED with
  * transport->failure ENOBUFS when even that is full or there is no memory. */
 enum io wire_fill(struct wire *wire);
+/* Has the transport tell again in the next turn that it is readable: for an owner that has moved much
+ * and lets others have their turn. */
+void wire_yield(struct wire *wire);
 /* Keeps bytes read elsewhere (scratch) as input. Nothing may be held before. False: no memory. */
 bool wire_hold(struct wire *wire, struct text rest);
 
