@@ -51,7 +51,7 @@ class Origin:
         self.requests = []          # complete ones, in order
         self.connections = 0        # accepted so far
         self.open = 0               # now
-        self.answer = answer        # Answer, or callable(request) -> Answer, or None: echo
+        self.answer = answer        # Answer, or callable(whole request) -> Answer, or None: echo
         self.script = []            # Answers for the next requests, before self.answer
         self.lock = threading.Lock()
         self.stopping = threading.Event()
@@ -108,10 +108,7 @@ class Origin:
 
     def next_answer(self, request):
         with self.lock:
-            answer = self.script.pop(0) if self.script else self.answer
-        if callable(answer):
-            answer = answer(request)
-        return answer or Answer()
+            return (self.script.pop(0) if self.script else self.answer) or Answer()
 
 
 class Conversation:
@@ -132,16 +129,19 @@ class Conversation:
         return part
 
     def exactly(self, size):
-        while len(self.buffer) < size:
+        part, self.buffer = bytearray(self.buffer[:size]), self.buffer[size:]
+        while len(part) < size:
             self.fill()
-        part, self.buffer = self.buffer[:size], self.buffer[size:]
-        return part
+            missing = size - len(part)
+            part += self.buffer[:missing]
+            self.buffer = self.buffer[missing:]
+        return bytes(part)
 
     def one(self):
         """One request and its answer; False ends the connection."""
         request = Request(self.until(b'\r\n\r\n'), self.number)
         answer = self.origin.next_answer(request)
-        if answer.early:
+        if not callable(answer) and answer.early:
             with self.origin.lock:
                 self.origin.requests.append(request)
             return self.reply(request, answer)
@@ -150,7 +150,7 @@ class Conversation:
         self.read_body(request)
         with self.origin.lock:
             self.origin.requests.append(request)
-        return self.reply(request, answer)
+        return self.reply(request, answer(request) if callable(answer) else answer)
 
     def read_body(self, request):
         if request.get('Transfer-Encoding'):

@@ -1,4 +1,5 @@
 """The weft binary as a process: its configuration folder, its ports, its end."""
+import ctypes
 import json
 import os
 import re
@@ -19,6 +20,11 @@ ENVIRONMENT = {
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
     'TSAN_OPTIONS': 'halt_on_error=1',
 }
+
+
+def die_with_the_test():
+    """In the child: a test run that is killed leaves no gateway behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def command(*arguments, **more):
@@ -68,7 +74,7 @@ class Weft:
         self.process = subprocess.Popen(
             [self.binary] + given + [str(item) for item in arguments], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors='replace',
-            env=dict(os.environ, **ENVIRONMENT))
+            env=dict(os.environ, **ENVIRONMENT), preexec_fn=die_with_the_test)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         if wait:

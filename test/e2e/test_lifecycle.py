@@ -256,6 +256,7 @@ def test_no_request_fails_while_draining(shop):
     time.sleep(0.2)
     running.signal(signal.SIGTERM)
     thread.join()
+    assert running.wait() == 0
     assert set(found) == {200} and len(found) > 10
 
 
@@ -314,7 +315,7 @@ def test_ten_upgrades_fail_no_request(wefts, ports, origin, tmp_path):
     running.binary = str(tmp_path / 'weft')
     shutil.copy(process.BINARY, running.binary)
     running.write(gateway(running.port), service('shop', origin), route(rule('shop')))
-    running.start()
+    running.start('--drain-delay', '300')  # kept connections hear `Connection: close` in that time
     with Load(running.port, keep=True) as kept, Load(running.port) as fresh:
         for number in range(1, 11):
             before = set(running.children())
@@ -374,7 +375,8 @@ def test_usage_errors_exit_with_2():
 
 
 def test_a_folder_that_is_not_there_is_an_error_at_start(tmp_path):
-    done = process.command('run', tmp_path / 'nowhere')
+    done = process.command('run', tmp_path / 'nowhere', '--health', 'off', '--metrics', 'off',
+                           '--admin', 'off')
     assert done.returncode != 0 and 'nowhere' in done.stderr
 
 

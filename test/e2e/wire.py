@@ -96,10 +96,13 @@ class Wire:
         return part
 
     def exactly(self, size):
-        while len(self.buffer) < size:
-            self.fill()
-        part, self.buffer = self.buffer[:size], self.buffer[size:]
-        return part
+        part, self.buffer = bytearray(self.buffer[:size]), self.buffer[size:]
+        while len(part) < size:
+            self.fill()  # the buffer was empty: it holds this piece alone
+            missing = size - len(part)
+            part += self.buffer[:missing]
+            self.buffer = self.buffer[missing:]
+        return bytes(part)
 
     def head(self):
         lines = self.until(b'\r\n\r\n').decode('latin-1').split('\r\n')
