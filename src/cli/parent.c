@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 const struct parent_limits parent_default_limits = {
-    .ready_ms = 10000, .backoff_ms = 50, .backoff_max_ms = 5000, .steady_ms = 1000
+    .ready_ms = 10000, .backoff_ms = 50, .backoff_max_ms = 5000, .steady_ms = 500
 };
 
 static struct parent the_parent;
@@ -122,6 +122,7 @@ static void stop(struct parent *parent, int exit_code)
         parent->stopping = true;
         parent->restart_ms = 0;
         parent->exit_code = exit_code;
+        child_forget_all_sockets(parent); /* queued connects must not wait on a copy nobody serves */
         parent_notify("STOPPING=1");
     }
     drain_all(parent);
@@ -154,6 +155,9 @@ static void start_upgrade(struct parent *parent)
         return;
     }
     parent_say("upgrade: starting %s", parent->path);
+    for (uint32_t i = 0; i < parent->kept_count; i++) {
+        parent->kept[i].late = false;
+    }
     if (child_spawn(parent, CHILD_NEXT, parent->path) != NULL) {
         parent->ready_due_ms = parent_now_ms() + parent->limits->ready_ms;
     }
@@ -172,6 +176,7 @@ void parent_on_ready(struct parent *parent, struct child *child)
         if (old != NULL) {
             old->role = CHILD_OLD;
             child_drain(parent, old);
+            child_forget_late_sockets(parent);
             parent_say("upgrade: process %d serves, process %d drains", (int)child->pid,
                        (int)old->pid);
         }
@@ -184,17 +189,20 @@ void parent_on_ready(struct parent *parent, struct child *child)
 
 static void forward(struct parent *parent, int signal_number)
 {
-    struct child *child = child_find(parent, CHILD_CURRENT);
-    if (child == NULL) {
-        return;
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        const struct child *child = &parent->children[i];
+        /* One that is not ready may not yet catch the signal, and reads what it is to read anyway.
+         * One that drains still writes its log. */
+        bool concerned = child->role == CHILD_CURRENT ||
+                         (child->role == CHILD_OLD && signal_number == SIGUSR1);
+        if (child->pid <= 0 || !child->ready || !concerned) {
+            continue;
+        }
+        if (signal_number == SIGHUP) {
+            notify_reloading();
+        }
+        kill(child->pid, signal_number);
     }
-    if (!child->ready) { /* it may not yet catch the signal, and reads what it is to read anyway */
-        return;
-    }
-    if (signal_number == SIGHUP) {
-        notify_reloading();
-    }
-    kill(child->pid, signal_number);
 }
 
 static void on_signal(struct parent *parent, int signal_number)

@@ -7,13 +7,14 @@
  * child, SIGUSR2 upgrades. systemd hears READY, RELOADING and STOPPING through NOTIFY_SOCKET.
  *
  * Upgrade: the new binary is first started as a second child, from the path this process was
- * started from. When that says "ready", the old child is told to drain and the parent executes the
- * new binary in its own place (same pid). When it does not become ready in time, or cannot be
- * executed, it is killed, an error is logged and everything stays as it was.
+ * started from. When that says "ready", the old child is told that it is replaced (it drains, and
+ * leaves the sockets alone at once) and the parent executes the new binary in its own place (same
+ * pid). When it does not become ready in time, or cannot be executed, it is killed, an error is
+ * logged and everything stays as it was.
  *
  * The conversation is text over SOCK_SEQPACKET, one message a packet, a descriptor beside it where
  * one is named:
- *   parent -> child   "socket KEY" +fd ...   "end"   "drain"
+ *   parent -> child   "socket KEY" +fd ...   "end"   "drain" or "replaced"
  *   child -> parent   "keep KEY" +fd   "drop KEY"   "ready"   "draining"                       */
 #pragma once
 
@@ -31,7 +32,7 @@ struct parent_limits {
     uint32_t ready_ms;       /* a new binary must be ready within; default 10,000 */
     uint32_t backoff_ms;     /* wait before the second restart, then doubled; default 50 */
     uint32_t backoff_max_ms; /* default 5,000 */
-    uint32_t steady_ms;      /* a child that lived this long starts the count anew; default 1,000 */
+    uint32_t steady_ms;      /* a child that lived this long starts the count anew; default 500 */
 };
 
 extern const struct parent_limits parent_default_limits;

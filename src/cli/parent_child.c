@@ -136,7 +136,8 @@ void child_push(struct parent *parent, struct child *child)
         child->handed = hand_sockets(parent, child);
     }
     if (child->handed && child->asked && !child->drain_sent) {
-        child->drain_sent = send_packet(child, "drain", -1);
+        const char *words = child->role == CHILD_OLD ? "replaced" : "drain";
+        child->drain_sent = send_packet(child, words, -1);
     }
 }
 
@@ -182,6 +183,24 @@ void child_forget_sockets(struct parent *parent, pid_t owner)
     }
 }
 
+void child_forget_late_sockets(struct parent *parent)
+{
+    for (uint32_t i = 0; i < parent->kept_count; i++) {
+        if (parent->kept[i].key[0] != '\0' && parent->kept[i].late) {
+            release_kept(&parent->kept[i]);
+        }
+    }
+}
+
+void child_forget_all_sockets(struct parent *parent)
+{
+    for (uint32_t i = 0; i < parent->kept_count; i++) {
+        if (parent->kept[i].key[0] != '\0') {
+            release_kept(&parent->kept[i]);
+        }
+    }
+}
+
 static bool key_is_valid(const char *key)
 {
     size_t size = strlen(key);
@@ -214,15 +233,18 @@ static void keep_socket(struct parent *parent, const struct child *child, const 
         close(fd);
         return;
     }
+    const struct child *next = child_find(parent, CHILD_NEXT);
     kept->fd = fd;
     kept->owner = child->pid;
+    kept->late = next != NULL && next != child &&
+                 (next->handed || (uint32_t)(kept - parent->kept) < next->cursor);
     memcpy(kept->key, key, strlen(key) + 1);
 }
 
 /* What a draining child closes, its successor still needs: only the living have a say. */
 static void on_message(struct parent *parent, struct child *child, const char *text, int fd)
 {
-    bool may_change = child->role != CHILD_OLD;
+    bool may_change = child->role != CHILD_OLD && !parent->stopping;
     if (strncmp(text, "keep ", 5) == 0 && fd >= 0 && may_change && key_is_valid(text + 5)) {
         keep_socket(parent, child, text + 5, fd);
         return;

@@ -172,7 +172,8 @@ static void on_ready(struct watch *watch, unsigned ready)
         close(fd);
     }
     if (size > 0) {
-        if (strcmp(text, "drain") == 0) {
+        link->replaced = strcmp(text, "replaced") == 0;
+        if (link->replaced || strcmp(text, "drain") == 0) {
             wish_to_drain(link);
         }
         return;

@@ -23,6 +23,7 @@ struct parent_link {
     ARRAY_OF(struct parent_socket) sockets;
     void *owner;                                /* the caller's */
     void (*on_drain)(struct parent_link *link); /* asked to drain, or the parent is gone; once */
+    bool replaced; /* on_drain's reason: another process already accepts from the same sockets */
 };
 
 /* Whether this process is the child of a parent; asked by main before parent_link_open. */

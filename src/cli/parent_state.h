@@ -34,6 +34,7 @@ struct child {
 struct kept_socket {
     int fd;
     pid_t owner;                  /* who gave it */
+    bool late;                    /* by the current child while a next one was under way */
     char key[PARENT_KEY_MAX + 1]; /* empty: free */
 };
 
@@ -74,6 +75,11 @@ void child_read(struct parent *parent, struct child *child);
 void child_drain(struct parent *parent, struct child *child);
 /* Closes the sockets which this process gave. */
 void child_forget_sockets(struct parent *parent, pid_t owner);
+/* Closes all: at the end, when nobody is to be restarted. */
+void child_forget_all_sockets(struct parent *parent);
+/* Closes the sockets the old child gave after the next one had been handed its own: nobody else
+ * would accept from them. The child that serves now binds them itself. */
+void child_forget_late_sockets(struct parent *parent);
 /* parent.c: a child said "ready". */
 void parent_on_ready(struct parent *parent, struct child *child);
 
