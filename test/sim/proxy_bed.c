@@ -428,6 +428,34 @@ void peer_hear_exactly(struct peer *peer, const char *words)
     }
 }
 
+void peer_hear_message(struct peer *peer, const char *head_begins, const char *body)
+{
+    const char *head = peer_hear(peer, "\r\n\r\n");
+    if (strncmp(head, head_begins, strlen(head_begins)) != 0) {
+        fail_msg("heard \"%s\" instead of \"%s\"", head, head_begins);
+    }
+    peer_hear_exactly(peer, body);
+}
+
+void bed_pair(struct bed *bed, struct peer *out_client, struct peer *out_backend)
+{
+    client_open(bed, out_client);
+    peer_say(out_client, GET);
+    backend_accept(bed, 0, out_backend);
+    peer_hear(out_backend, "\r\n\r\n");
+    peer_say(out_backend, OK);
+    peer_hear_message(out_client, "HTTP/1.1 200 OK\r\n", "ok");
+    bed_must_be_idle(bed);
+    bed_log(bed);
+}
+
+void bed_end(struct bed *bed, struct peer *client, struct peer *backend)
+{
+    peer_close(client);
+    peer_close(backend);
+    bed_close(bed);
+}
+
 static void hear_gone(struct peer *peer)
 {
     uint64_t until = clock_now_ns() + (uint64_t)BED_WAIT_MS * 1000000;

@@ -11,9 +11,17 @@
 #include "proxy/series.h"
 #include "proxy/worker.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
 #define BED_BACKENDS   4 /* at most, of cluster "c" */
 #define MIRROR_BACKEND BED_BACKENDS
 #define BED_WAIT_MS    5000 /* what does not come by then never does */
+
+#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+#define OK  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 /* 0 and NULL: the proxy's default. */
 struct bed_setup {
@@ -81,6 +89,10 @@ void client_open_small(struct bed *bed, struct peer *out_client, int bytes);
 /* The next connection to this backend; waits for it. */
 void backend_accept(struct bed *bed, unsigned backend, struct peer *out_backend);
 bool backend_is_asked(struct bed *bed, unsigned backend);
+/* A client and the connection to backend 0 that a first GET opened; both idle afterwards. */
+void bed_pair(struct bed *bed, struct peer *out_client, struct peer *out_backend);
+/* Closes both, then the bed. */
+void bed_end(struct bed *bed, struct peer *client, struct peer *backend);
 
 /* Says all of it, turning the loop where the socket is full. */
 void peer_say(struct peer *peer, const char *words);
@@ -90,6 +102,8 @@ size_t peer_say_some(struct peer *peer, struct text bytes);
 /* Hears up to and including `until`; a NUL-terminated view, valid until the next call. */
 const char *peer_hear(struct peer *peer, const char *until);
 struct text peer_hear_bytes(struct peer *peer, size_t size);
+/* The head of a message, and then exactly this body. */
+void peer_hear_message(struct peer *peer, const char *head_begins, const char *body);
 void peer_hear_exactly(struct peer *peer, const char *words);
 void peer_hear_end(struct peer *peer);
 void peer_hear_reset(struct peer *peer);
