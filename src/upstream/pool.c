@@ -81,6 +81,15 @@ static bool may_pool(const struct connection *connection)
            connection->requests < config->max_requests_per_connection;
 }
 
+/* More bytes than were asked for: the start of an answer to nobody's request. A read of exactly what was
+ * left leaves `readable` set, so that no further event would tell; then the socket is asked. */
+static bool has_bytes(struct transport *transport)
+{
+    char byte;
+    size_t size;
+    return transport->readable && transport_read(transport, &byte, 1, &size) != IO_AGAIN;
+}
+
 /* The connection idle for longest makes room; endpoints are tried from the given one. */
 static bool make_room(struct endpoint *endpoint)
 {
@@ -99,7 +108,7 @@ void pool_give(struct connection *connection)
 {
     struct endpoint *endpoint = connection->endpoint;
     struct upstreams *upstreams = endpoint->cluster->upstreams;
-    if (!may_pool(connection) || !make_room(endpoint)) {
+    if (!may_pool(connection) || has_bytes(&connection->transport) || !make_room(endpoint)) {
         pool_close(connection, false);
         return;
     }

@@ -213,8 +213,9 @@ class Said:
 
     def __init__(self, data, ended):
         self.data, self.ended = data, ended
-        first = re.match(rb'HTTP/1\.[01] ([0-9]{3})', data)
-        self.status = int(first.group(1)) if first else None
+        final = re.search(rb'HTTP/1\.[01] ([2-5][0-9]{2}) ', data)
+        self.status = int(final.group(1)) if final and data.startswith(b'HTTP/1.') else None
+        self.final = data[final.start():] if final else data
         self.count = len(re.findall(rb'HTTP/1\.[01] [2-5][0-9]{2} ', data))
 
     def __repr__(self):
