@@ -1,5 +1,5 @@
-/* Time. Durations and timers use the monotonic clock; only log lines, dates and certificates use the
- * wall clock. Both can be replaced in tests (clock_fake). */
+/* Time. Durations and timers use the monotonic clock; only log lines, dates and certificates use
+ * the wall clock. Both can be replaced in tests (clock_fake). */
 #pragma once
 
 #include "base/text.h"

@@ -1,5 +1,6 @@
-/* struct error: what an operator is told when something fails. Allocation-free; the caller owns it,
- * passes it last, and reads it only after a `false`. Messages say what is wrong and how to mend it. */
+/* struct error: what an operator is told when something fails. Allocation-free; the caller owns
+ * it, passes it last, and reads it only after a `false`. Messages say what is wrong and how to
+ * mend it. */
 #pragma once
 
 #include "base/text.h"

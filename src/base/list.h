@@ -1,5 +1,5 @@
-/* Intrusive doubly linked lists. A link lives inside the object it links; an unlinked link points to
- * itself, so removing twice is harmless. */
+/* Intrusive doubly linked lists. A link lives inside the object it links; an unlinked link points
+ * to itself, so removing twice is harmless. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
-/* struct map: text -> pointer, open addressing, for configuration time and compiled plans (reads are
- * safe from many threads once nobody writes). Keys are views: whoever inserts keeps them alive. */
+/* struct map: text -> pointer, open addressing, for configuration time and compiled plans (reads
+ * are safe from many threads once nobody writes). Keys are views: whoever inserts keeps them
+ * alive. */
 #pragma once
 
 #include "base/text.h"
@@ -24,5 +25,6 @@ void *map_find(const struct map *map, struct text key);
 void *map_put(struct map *map, struct text key, void *value);
 /* Removes; returns the value that was there, or NULL. */
 void *map_remove(struct map *map, struct text key);
-/* Walks all entries in no order: start with *cursor = 0, NULL ends. Do not change the map meanwhile. */
+/* Walks all entries in no order: start with *cursor = 0, NULL ends. Do not change the map
+ * meanwhile. */
 const struct map_entry *map_next(const struct map *map, size_t *cursor);

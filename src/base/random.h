@@ -1,5 +1,5 @@
-/* Small fast random numbers for balancing, sampling and jitter; never for secrets. One generator per
- * worker. random_bytes is for secrets (getrandom). */
+/* Small fast random numbers for balancing, sampling and jitter; never for secrets. One generator
+ * per worker. random_bytes is for secrets (getrandom). */
 #pragma once
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
-/* struct slab: objects of one size for the hot path, no malloc. One thread owns a slab. Memory comes
- * in aligned blocks by mmap; objects are handed out last-freed-first, so that a busy worker stays in
- * its cache. Blocks without live objects are kept while the slab is in use, a few at most, and go back
- * to the system with slab_trim. */
+/* struct slab: objects of one size for the hot path, no malloc. One thread owns a slab. Memory
+ * comes in aligned blocks by mmap; objects are handed out last-freed-first, so that a busy worker
+ * stays in its cache. Blocks without live objects are kept while the slab is in use, a few at most,
+ * and go back to the system with slab_trim. */
 #pragma once
 
 #include "base/list.h"
@@ -32,6 +32,6 @@ void slab_fini(struct slab *slab);
 /* Uninitialised; NULL at the limit or when the system has no memory. */
 void *slab_take(struct slab *slab);
 void slab_give(struct slab *slab, void *object);
-/* For a quiet moment: where nothing was taken since the last call, all empty blocks but one go back to
- * the system. True where empty blocks are left to look at again. */
+/* For a quiet moment: where nothing was taken since the last call, all empty blocks but one go back
+ * to the system. True where empty blocks are left to look at again. */
 bool slab_trim(struct slab *slab);

@@ -26,7 +26,8 @@ bool admin_client_get(const char *socket_path, const struct address *address, st
 
 void admin_client_encode(struct text t, struct buffer *out)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
     for (size_t i = 0; i < t.size; i++) {
         if (memchr(plain, t.at[i], sizeof(plain) - 1)) {
             buffer_append_byte(out, t.at[i]);

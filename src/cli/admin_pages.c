@@ -44,8 +44,8 @@ static uint16_t on_explain(void *owner, const struct admin_request *request, str
 }
 
 static const struct page pages[] = {
-    { "/status", "GET", "application/json", "status of all objects (?output=json|yaml|table)", false,
-      on_status },
+    { "/status", "GET", "application/json", "status of all objects (?output=json|yaml|table)",
+      false, on_status },
     { "/findings", "GET", "application/json", "what is wrong with the configuration", false,
       on_findings },
     { "/xds", "GET", "application/json", "the xDS resources in force", false, on_xds },

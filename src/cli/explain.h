@@ -1,6 +1,6 @@
-/* `weft explain`: which listener, route, filters, backend and endpoint a request would meet, and why
- * the near misses lost. It parses the request with the proxy's own codec and runs the proxy's own
- * lookup on a compiled plan; names are joined with places in files through find_origin. */
+/* `weft explain`: which listener, route, filters, backend and endpoint a request would meet, and
+ * why the near misses lost. It parses the request with the proxy's own codec and runs the proxy's
+ * own lookup on a compiled plan; names are joined with places in files through find_origin. */
 #pragma once
 
 #include "base/error.h"

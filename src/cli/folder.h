@@ -1,5 +1,5 @@
-/* A folder looked at without running: objects, findings, graph, resources and the proxy's own plan of
- * them. For `weft check`, `explain` and `xds dump`. */
+/* A folder looked at without running: objects, findings, graph, resources and the proxy's own plan
+ * of them. For `weft check`, `explain` and `xds dump`. */
 #pragma once
 
 #include "cli/control_plane.h"

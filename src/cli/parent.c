@@ -122,7 +122,8 @@ static void stop(struct parent *parent, int exit_code)
         parent->stopping = true;
         parent->restart_ms = 0;
         parent->exit_code = exit_code;
-        child_forget_all_sockets(parent); /* queued connects must not wait on a copy nobody serves */
+        child_forget_all_sockets(
+            parent); /* queued connects must not wait on a copy nobody serves */
         parent_notify("STOPPING=1");
     }
     drain_all(parent);

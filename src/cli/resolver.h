@@ -1,5 +1,5 @@
-/* Keeps the host names of DNS clusters resolved: asks, follows TTLs, keeps the last good answer for an
- * hour when a name stops resolving. Main thread. */
+/* Keeps the host names of DNS clusters resolved: asks, follows TTLs, keeps the last good answer for
+ * an hour when a name stops resolving. Main thread. */
 #pragma once
 
 #include "base/error.h"

@@ -33,7 +33,8 @@ static int run(int argc, char **argv, char **program)
     struct error error;
     const char *form = take_output_option(&argc, argv);
     form = form[0] ? form : "table";
-    bool known = strcmp(form, "table") == 0 || strcmp(form, "yaml") == 0 || strcmp(form, "json") == 0;
+    bool known =
+        strcmp(form, "table") == 0 || strcmp(form, "yaml") == 0 || strcmp(form, "json") == 0;
     run_options_defaults(&options);
     if (!known) {
         error_set(&error, "-o is json, yaml or table");

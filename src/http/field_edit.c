@@ -17,7 +17,8 @@ static bool is_named(const struct field *field, enum field_id id, struct text na
 }
 
 /* Removes matching fields from `from` on. */
-static unsigned remove_from(struct fields *fields, unsigned from, enum field_id id, struct text name)
+static unsigned remove_from(struct fields *fields, unsigned from, enum field_id id,
+                            struct text name)
 {
     unsigned kept = from;
     for (unsigned i = from; i < fields->count; i++) {

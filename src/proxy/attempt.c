@@ -1,5 +1,5 @@
-/* One try after another: endpoint, connection, request out, deadlines, and whether a failure is tried
- * again. Reading the response is attempt_response.c. */
+/* One try after another: endpoint, connection, request out, deadlines, and whether a failure is
+ * tried again. Reading the response is attempt_response.c. */
 #include "proxy/attempt.h"
 
 #include "base/ensure.h"
@@ -16,7 +16,7 @@ static struct exchange *from_transport(struct transport *transport)
     return attempt_exchange(connection->user);
 }
 
-/* ---- deadlines -------------------------------------------------------------------------------- */
+/* ---- deadlines ------------------------------------------------------------------------------- */
 
 static void on_deadline(struct timer *timer);
 
@@ -74,7 +74,7 @@ static void on_deadline(struct timer *timer)
     }
 }
 
-/* ---- letting go ------------------------------------------------------------------------------- */
+/* ---- letting go ------------------------------------------------------------------------------ */
 
 void attempt_release(struct exchange *exchange, bool clean)
 {
@@ -110,7 +110,7 @@ void attempt_release(struct exchange *exchange, bool clean)
     attempt->state = ATTEMPT_NONE;
 }
 
-/* ---- trying again ------------------------------------------------------------------------------ */
+/* ---- trying again ---------------------------------------------------------------------------- */
 
 static bool is_idempotent(const struct exchange *exchange)
 {
@@ -126,8 +126,9 @@ static bool is_idempotent(const struct exchange *exchange)
     }
 }
 
-/* The idle-close race: the pooled connection was closed by the endpoint while the request was on its
- * way. Tried once more, at no cost to the route's retries, where that is safe (RFC 9110 9.2.2). */
+/* The idle-close race: the pooled connection was closed by the endpoint while the request was on
+ * its way. Tried once more, at no cost to the route's retries, where that is safe (RFC 9110
+ * 9.2.2). */
 static bool is_stale_race(const struct exchange *exchange, enum failure failure)
 {
     const struct attempt *attempt = &exchange->attempt;
@@ -213,7 +214,7 @@ void attempt_failed(struct exchange *exchange, enum failure failure)
     }
 }
 
-/* ---- the request goes out --------------------------------------------------------------------- */
+/* ---- the request goes out -------------------------------------------------------------------- */
 
 void attempt_write_head(struct exchange *exchange, struct h1_writer *writer)
 {

@@ -3,8 +3,8 @@
 
 #include "proxy/exchange.h"
 
-/* This try is over without a usable response: retried where policy and body allow, else the exchange
- * fails with this. */
+/* This try is over without a usable response: retried where policy and body allow, else the
+ * exchange fails with this. */
 void attempt_failed(struct exchange *exchange, enum failure failure);
 /* Whether the route allows one more try. */
 bool attempt_may_retry(struct exchange *exchange);

@@ -8,7 +8,7 @@
 
 #define SPLICE_LEAST ((uint64_t)64 * 1024)
 
-/* ---- the head --------------------------------------------------------------------------------- */
+/* ---- the head -------------------------------------------------------------------------------- */
 
 /* 1xx are passed on to clients that know them (RFC 9110 15.2). */
 static bool pass_interim(struct exchange *exchange, const struct response_head *head)
@@ -160,7 +160,8 @@ static void fail_head(struct exchange *exchange, enum io io)
     }
 }
 
-/* What is held may be a whole head already (after an interim one), so it is parsed before reading. */
+/* What is held may be a whole head already (after an interim one), so it is parsed before
+ * reading. */
 static bool read_head_held(struct exchange *exchange)
 {
     struct wire *wire = &exchange->attempt.wire;
@@ -231,7 +232,7 @@ static bool read_head(struct exchange *exchange)
     return true;
 }
 
-/* ---- the body --------------------------------------------------------------------------------- */
+/* ---- the body -------------------------------------------------------------------------------- */
 
 /* Whether the rest is long enough for splice(2): both sides plain sockets, nothing held. */
 static bool may_splice(struct exchange *exchange)

@@ -1,5 +1,5 @@
-/* Compiles xDS resources into a plan, on the main thread. Incremental: each resource is compiled when
- * its bytes change (the caller tells), and plan_build puts the current parts together. */
+/* Compiles xDS resources into a plan, on the main thread. Incremental: each resource is compiled
+ * when its bytes change (the caller tells), and plan_build puts the current parts together. */
 #pragma once
 
 #include "base/error.h"
@@ -15,10 +15,12 @@ void compiler_free(struct compiler *compiler);
 bool compiler_set(struct compiler *compiler, struct text type_url, struct text name,
                   struct text bytes, struct error *error);
 void compiler_remove(struct compiler *compiler, struct text type_url, struct text name);
-/* Names that the resources taken so far refer to (RDS names of listeners, EDS names of clusters). */
+/* Names that the resources taken so far refer to (RDS names of listeners, EDS names of
+ * clusters). */
 void compiler_each_wanted(struct compiler *compiler, void *owner,
                           void (*on_name)(void *owner, struct text type_url, struct text name));
-/* Host names of STRICT_DNS clusters to resolve; answers come back through compiler_set_addresses. */
+/* Host names of STRICT_DNS clusters to resolve; answers come back through
+ * compiler_set_addresses. */
 void compiler_each_dns_name(struct compiler *compiler, void *owner,
                             void (*on_name)(void *owner, struct text hostname));
 void compiler_set_addresses(struct compiler *compiler, struct text hostname,

@@ -71,7 +71,7 @@ struct exchange {
     bool head_is_large;
 
     struct text host;      /* folded, for routing */
-    struct text path;      /* normalized; what routing saw and what goes upstream unless rewritten */
+    struct text path; /* normalized; what routing saw and what goes upstream unless rewritten */
     struct text query;     /* at == NULL: none */
     struct text authority; /* what goes upstream as Host */
     struct text client_ip;

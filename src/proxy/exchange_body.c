@@ -1,5 +1,5 @@
-/* The request's body on its way from client to endpoint: bounded, counted, retained for a retry while
- * it fits; and what else happens on the client's side during an exchange. */
+/* The request's body on its way from client to endpoint: bounded, counted, retained for a retry
+ * while it fits; and what else happens on the client's side during an exchange. */
 #include "base/ensure.h"
 #include "proxy/downstream.h"
 #include "proxy/exchange.h"

@@ -1,5 +1,5 @@
-/* One exchange after another: keep-alive, pipelining, heads, methods, versions, interim responses, and
- * the limits between requests. */
+/* One exchange after another: keep-alive, pipelining, heads, methods, versions, interim responses,
+ * and the limits between requests. */
 #include "sim/proxy_bed.h"
 
 #include "proxy/downstream.h"
@@ -50,7 +50,8 @@ static void answers_pipelined_requests_in_order(void **state)
         peer_hear_nothing(&backend);
         snprintf(reply, sizeof(reply), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", i);
         peer_say(&backend, reply);
-        peer_hear_message(&client, "HTTP/1.1 200 OK\r\n", strchr("1234", '0' + i) ? reply + 38 : "");
+        peer_hear_message(&client, "HTTP/1.1 200 OK\r\n",
+                          strchr("1234", '0' + i) ? reply + 38 : "");
         if (i == 3) {
             peer_say(&client, "st: h\r\n\r\n");
         }
@@ -151,8 +152,8 @@ static void interim_responses_are_passed_on(void **state)
     static const char *const pieces[][4] = {
         { "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", OK },
         { "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" OK },
-        { "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 20", "0 OK\r\nContent-Length: 2\r\n\r",
-          "\no", "k" },
+        { "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 20",
+          "0 OK\r\nContent-Length: 2\r\n\r", "\no", "k" },
         { "HTTP/1.1 103 Early Hints\r\nLink", ": </a>\r\n\r\n" OK },
     };
     open_plain();

@@ -1,5 +1,5 @@
-/* Every way Weft can refuse or fail an exchange by itself: one row each, from which reply, access log,
- * metric and span take their words. */
+/* Every way Weft can refuse or fail an exchange by itself: one row each, from which reply, access
+ * log, metric and span take their words. */
 #pragma once
 
 #include "base/text.h"

@@ -1,5 +1,5 @@
-/* Copies of requests to further backends: fire and forget. A mirror never delays its exchange: it keeps
- * at most one chunk of unsent bytes, lives at most 30 s, and its answer is thrown away. */
+/* Copies of requests to further backends: fire and forget. A mirror never delays its exchange: it
+ * keeps at most one chunk of unsent bytes, lives at most 30 s, and its answer is thrown away. */
 #pragma once
 
 #include "proxy/exchange.h"

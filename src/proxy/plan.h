@@ -1,6 +1,6 @@
-/* The plan: one generation of compiled configuration, immutable, all that workers see. Compiled on the
- * main thread from xDS resources; every part is reference counted (atomic), so an unchanged resource
- * is shared by the next plan instead of being compiled again. */
+/* The plan: one generation of compiled configuration, immutable, all that workers see. Compiled on
+ * the main thread from xDS resources; every part is reference counted (atomic), so an unchanged
+ * resource is shared by the next plan instead of being compiled again. */
 #pragma once
 
 #include "base/map.h"

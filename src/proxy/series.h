@@ -24,7 +24,12 @@ struct proxy_metrics *proxy_metrics_new(struct metrics *metrics);
 void proxy_metrics_free(struct proxy_metrics *metrics);
 
 enum mirror_outcome {
-    MIRROR_DONE, MIRROR_FAILED, MIRROR_LAGGED, MIRROR_TIMED_OUT, MIRROR_NOT_STARTED, MIRROR_OUTCOMES,
+    MIRROR_DONE,
+    MIRROR_FAILED,
+    MIRROR_LAGGED,
+    MIRROR_TIMED_OUT,
+    MIRROR_NOT_STARTED,
+    MIRROR_OUTCOMES,
 };
 
 struct series_cache;

@@ -1,5 +1,5 @@
-/* Which idle connection goes when connections run short. Looking at a bounded sample of those idle for
- * longest keeps the cost of an accept flat. */
+/* Which idle connection goes when connections run short. Looking at a bounded sample of those idle
+ * for longest keeps the cost of an accept flat. */
 #include "proxy/shed.h"
 
 #include "proxy/downstream.h"

@@ -1,6 +1,6 @@
-/* struct stage: what one callback wants to send on a wire, gathered into one writev: heads and framing
- * are written into the worker's encode memory, payload is referred to. One stage at a time per worker;
- * it is sent before its callback returns, since it points into scratch. */
+/* struct stage: what one callback wants to send on a wire, gathered into one writev: heads and
+ * framing are written into the worker's encode memory, payload is referred to. One stage at a time
+ * per worker; it is sent before its callback returns, since it points into scratch. */
 #pragma once
 
 #include "http/h1.h"
@@ -25,8 +25,8 @@ void stage_end_body(struct stage *stage, enum body_kind body, const struct field
 /* False: the connection failed, or what was written did not fit. */
 bool stage_send(struct stage *stage);
 
-/* Takes payload out of a span of received bytes, in place: *out_payload is contiguous within the span,
- * *out_used tells how much of the span was taken. Ends at the body's end, at trailers, or with the
- * span; H1_REFUSED: body->reason. */
+/* Takes payload out of a span of received bytes, in place: *out_payload is contiguous within the
+ * span, *out_used tells how much of the span was taken. Ends at the body's end, at trailers, or
+ * with the span; H1_REFUSED: body->reason. */
 enum h1_result payload_decode(struct h1_body *body, char *span, size_t size,
                               struct text *out_payload, size_t *out_used);

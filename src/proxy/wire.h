@@ -1,7 +1,8 @@
-/* struct wire: the bytes of one HTTP/1 connection, either side. Reading goes into the worker's scratch
- * memory, so an idle or well-flowing connection holds no buffer; only what cannot be used yet is kept
- * in `input`, and only what the socket did not take in `output`. Both are bounded: whoever produces
- * into a wire stops while wire_is_blocked, and goes on when the transport is writable again. */
+/* struct wire: the bytes of one HTTP/1 connection, either side. Reading goes into the worker's
+ * scratch memory, so an idle or well-flowing connection holds no buffer; only what cannot be used
+ * yet is kept in `input`, and only what the socket did not take in `output`. Both are bounded:
+ * whoever produces into a wire stops while wire_is_blocked, and goes on when the transport is
+ * writable again. */
 #pragma once
 
 #include "net/transport.h"
@@ -49,8 +50,8 @@ void wire_consume(struct wire *wire, size_t size);
 /* Reads behind what is held, in a chunk of its own (growing to a large one). IO_FAILED with
  * transport->failure ENOBUFS when even that is full or there is no memory. */
 enum io wire_fill(struct wire *wire);
-/* Has the transport tell again in the next turn that it is readable: for an owner that has moved much
- * and lets others have their turn. */
+/* Has the transport tell again in the next turn that it is readable: for an owner that has moved
+ * much and lets others have their turn. */
 void wire_yield(struct wire *wire);
 /* Keeps bytes read elsewhere (scratch) as input. Nothing may be held before. False: no memory. */
 bool wire_hold(struct wire *wire, struct text rest);
@@ -59,8 +60,8 @@ static inline bool wire_is_blocked(const struct wire *wire)
 {
     return wire->output != NULL;
 }
-/* Writes; keeps what the socket does not take. False when the connection failed, or when what is left
- * does not fit (never for at most one scratch read and one head on an unblocked wire). */
+/* Writes; keeps what the socket does not take. False when the connection failed, or when what is
+ * left does not fit (never for at most one scratch read and one head on an unblocked wire). */
 bool wire_send(struct wire *wire, const struct iovec *parts, int count);
 /* Tries to write what is kept. False when the connection failed. */
 bool wire_flush(struct wire *wire);

@@ -114,8 +114,8 @@ static void cluster_configure(struct cluster *cluster, struct cluster_config *co
     cluster->config = config;
 }
 
-/* No longer in the plan: endpoints are retired. The struct itself stays until the worker ends, so that
- * exchanges of older plans which still point to it are safe. */
+/* No longer in the plan: endpoints are retired. The struct itself stays until the worker ends, so
+ * that exchanges of older plans which still point to it are safe. */
 static void cluster_retire(struct cluster *cluster)
 {
     uint32_t count = cluster->endpoint_count + cluster->other_count;

@@ -1,5 +1,5 @@
-/* One worker's destinations: for every cluster used so far its endpoints, idle connections and counts.
- * Owned by the worker's thread; follows the plan through upstreams_apply. */
+/* One worker's destinations: for every cluster used so far its endpoints, idle connections and
+ * counts. Owned by the worker's thread; follows the plan through upstreams_apply. */
 #pragma once
 
 #include "base/list.h"
@@ -68,8 +68,8 @@ void upstreams_apply(struct upstreams *upstreams, struct cluster_config **by_id,
 /* The worker's cluster for this configuration; NULL when out of memory. */
 struct cluster *upstreams_cluster(struct upstreams *upstreams, struct cluster_config *config);
 
-/* Picks an endpoint by the cluster's balancing; `avoid` (may be NULL) is the one just tried: another
- * is chosen where there is one. NULL: no healthy endpoint. */
+/* Picks an endpoint by the cluster's balancing; `avoid` (may be NULL) is the one just tried:
+ * another is chosen where there is one. NULL: no healthy endpoint. */
 struct endpoint *cluster_pick(struct cluster *cluster, const struct endpoint *avoid);
 /* The endpoint with this affinity key, draining ones included, or NULL. */
 struct endpoint *cluster_find_affinity(struct cluster *cluster, uint64_t affinity);
@@ -81,7 +81,8 @@ struct connection *pool_take(struct endpoint *endpoint);
 struct connection *pool_connect(struct endpoint *endpoint, int *out_errno);
 /* A clean connection comes back to be reused (or is closed: limits, removed endpoint). */
 void pool_give(struct connection *connection);
-/* Closes at once; the memory stays until upstreams_reap, so callers further up may still look at it. */
+/* Closes at once; the memory stays until upstreams_reap, so callers further up may still look at
+ * it. */
 void pool_close(struct connection *connection, bool reset);
 /* Gives back what pool_close left; at the end of every turn. */
 void upstreams_reap(struct upstreams *upstreams);

@@ -12,7 +12,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* A configuration with endpoints 127.0.0.1:port, ... in order; the first `healthy` may be picked. */
+/* A configuration with endpoints 127.0.0.1:port, ... in order; the first `healthy` may be
+ * picked. */
 static struct cluster_config *config_of(enum balance_kind balance, const uint16_t *ports,
                                         const uint32_t *weights, uint32_t count, uint32_t healthy)
 {

@@ -1,5 +1,5 @@
-/* Keep-alive connections to endpoints, per worker: last used first, closed when the peer closes, the
- * idle timeout passes, or the endpoint leaves the configuration. */
+/* Keep-alive connections to endpoints, per worker: last used first, closed when the peer closes,
+ * the idle timeout passes, or the endpoint leaves the configuration. */
 #include "upstream/cluster.h"
 
 #include "base/ensure.h"
@@ -81,8 +81,9 @@ static bool may_pool(const struct connection *connection)
            connection->requests < config->max_requests_per_connection;
 }
 
-/* More bytes than were asked for: the start of an answer to nobody's request. A read of exactly what was
- * left leaves `readable` set, so that no further event would tell; then the socket is asked. */
+/* More bytes than were asked for: the start of an answer to nobody's request. A read of exactly
+ * what was left leaves `readable` set, so that no further event would tell; then the socket is
+ * asked. */
 static bool has_bytes(struct transport *transport)
 {
     char byte;

@@ -1,5 +1,5 @@
-/* Balancing: picks one of a cluster's healthy endpoints. One file an algorithm, one line in the table
- * of balance.c. */
+/* Balancing: picks one of a cluster's healthy endpoints. One file an algorithm, one line in the
+ * table of balance.c. */
 #pragma once
 
 #include "upstream/cluster.h"

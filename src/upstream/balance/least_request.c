@@ -1,5 +1,5 @@
-/* Power of two (or more) choices: of `choices` random endpoints the one with the fewest requests under
- * way for its weight. */
+/* Power of two (or more) choices: of `choices` random endpoints the one with the fewest requests
+ * under way for its weight. */
 #include "upstream/balance/balance.h"
 
 static bool is_less_loaded(const struct endpoint *a, const struct endpoint *b)

@@ -1,5 +1,6 @@
 /* Weighted round robin: in turn where weights are equal, else the smooth form (each pick adds its
- * weight to everyone and takes the total off the chosen one), which spreads a heavy endpoint's turns. */
+ * weight to everyone and takes the total off the chosen one), which spreads a heavy endpoint's
+ * turns. */
 #include "upstream/balance/balance.h"
 
 static struct endpoint *pick(struct cluster *cluster)
