@@ -1,4 +1,5 @@
-/* Options: one table of names, kinds and meanings, from which parsing, help and `weft defaults` come. */
+/* Options: one table of names, kinds and meanings, from which parsing, help and `weft defaults`
+ * come. */
 #include "cli/options.h"
 
 #include <sched.h>
@@ -19,13 +20,18 @@ struct option {
 };
 
 #define AT(member) offsetof(struct run_options, member)
-#define MS(name, member, help) { name, OPTION_U32, AT(member), 24u * 3600 * 1000, help " (ms, 0: none)" }
+#define MS(name, member, help)                                                                     \
+    {                                                                                              \
+        name, OPTION_U32, AT(member), 24u * 3600 * 1000, help " (ms, 0: none)"                     \
+    }
 
 static const struct option options_table[] = {
     { "--workers", OPTION_COUNT, AT(workers), WORKERS_MAX, "worker threads (0: as many as CPUs)" },
     { "--no-parent", OPTION_FLAG, AT(no_parent), 0, "run without the small parent process" },
     { "--address", OPTION_ADDRESS_LIST, 0, 0, "bind Gateways without addresses here (may repeat)" },
     { "--address-pool", OPTION_POOL, 0, 0, "addresses for Gateways that ask for any (may repeat)" },
+    { "--address-per-gateway", OPTION_FLAG, AT(address_per_gateway), 0,
+      "Gateways without addresses take one of the pool each" },
     { "--port-map", OPTION_PORT_MAP, 0, 0, "FROM:TO binds port TO for listeners of port FROM" },
     { "--external-names", OPTION_FLAG, AT(external_names), 0, "allow ExternalName Services" },
     { "--admin", OPTION_ADDRESS, AT(admin), 0, "read-only admin pages, or off" },
@@ -42,7 +48,8 @@ static const struct option options_table[] = {
       "of one listener and worker (0: none)" },
     { "--max-requests-per-connection", OPTION_U32, AT(max_requests_per_connection), UINT32_MAX,
       "then the connection closes (0: none)" },
-    { "--trusted-hops", OPTION_U32, AT(trusted_hops), 16, "proxies in front whose X-Forwarded-* count" },
+    { "--trusted-hops", OPTION_U32, AT(trusted_hops), 16,
+      "proxies in front whose X-Forwarded-* count" },
     { "--max-body", OPTION_U64, AT(body_bytes), INT64_MAX, "bytes of a request's body (0: none)" },
     { "--max-request-line", OPTION_U32, AT(request_line_bytes), 65536, "bytes" },
     { "--max-header-bytes", OPTION_U32, AT(header_bytes), 65536, "bytes of a head" },

@@ -26,6 +26,7 @@ struct run_options {
     unsigned address_count;
     struct text address_pool[256];
     unsigned address_pool_count;
+    bool address_per_gateway; /* Gateways that name no address take one of the pool each */
     struct option_port_map port_map[OPTION_PORTS_MAX];
     unsigned port_map_count;
     struct address admin;   /* port 0: off */
