@@ -41,6 +41,15 @@ static void close_all(int *fds, unsigned count)
     }
 }
 
+static void forget_sockets(struct data_plane *plane, const struct address *address)
+{
+    for (unsigned i = 0; i < plane->worker_count; i++) {
+        char key[PARENT_KEY_MAX];
+        socket_key(address, i, key);
+        parent_link_drop(plane->link, text_from_string(key));
+    }
+}
+
 /* A socket a worker: kept ones from the parent first. On false *out_errno says why. */
 static bool open_sockets(struct data_plane *plane, const struct address *address, int *fds,
                          int *out_errno, struct error *error)
@@ -60,20 +69,12 @@ static bool open_sockets(struct data_plane *plane, const struct address *address
                             error);
         if (fds[i] < 0) {
             close_all(fds, i);
+            forget_sockets(plane, address);
             return false;
         }
         parent_link_keep(plane->link, text_from_string(key), fds[i]);
     }
     return true;
-}
-
-static void forget_sockets(struct data_plane *plane, const struct address *address)
-{
-    for (unsigned i = 0; i < plane->worker_count; i++) {
-        char key[PARENT_KEY_MAX];
-        socket_key(address, i, key);
-        parent_link_drop(plane->link, text_from_string(key));
-    }
 }
 
 static void explain_bind_errno(int bind_errno, const struct address *address, struct error *error)
@@ -113,17 +114,16 @@ static bool bind_listener(struct data_plane *plane, const struct plan_listener *
 
 static void unbind_listener(struct data_plane *plane, struct bound_listener *bound)
 {
+    forget_sockets(plane, &bound->address);
     for (unsigned i = 0; i < plane->worker_count; i++) {
         worker_post_unlisten(plane->workers[i], bound->name);
     }
-    forget_sockets(plane, &bound->address);
     map_remove(&plane->sockets, bound->name);
     free(bound);
 }
 
-/* Closes what left the plan (or moved), opens what is new. `again`: what failed before is tried once
- * more; where that succeeds the control plane is asked for it anew, so that it can be acknowledged. */
-static void follow_listeners(struct data_plane *plane, bool again)
+/* Closes what left the plan, or moved. */
+static void close_listeners(struct data_plane *plane)
 {
     size_t cursor = 0;
     const struct map_entry *entry;
@@ -145,11 +145,17 @@ static void follow_listeners(struct data_plane *plane, bool again)
             cursor = 0;
         }
     }
+}
+
+/* Opens what is new. `again`: what failed before is tried once more; where that succeeds the control
+ * plane is asked for it anew, so that it can be acknowledged. */
+static void open_listeners(struct data_plane *plane, bool again)
+{
     plane->failing = false;
     for (uint32_t i = 0; i < plane->plan->listener_count; i++) {
         const struct plan_listener *listener = plane->plan->listeners[i];
         struct error error;
-        if (map_find(&plane->sockets, listener->name) != NULL) {
+        if (map_find(&plane->sockets, listener->name) != NULL || plane->draining) {
             continue;
         }
         if (bind_listener(plane, listener, &error)) {
@@ -175,10 +181,12 @@ static void put_in_force(struct data_plane *plane)
 {
     struct plan *old = plane->plan;
     plane->plan = compiler_build(plane->compiler);
+    /* In this order a socket is accepted from only while its listener is in force. */
+    close_listeners(plane);
     for (unsigned i = 0; i < plane->worker_count; i++) {
         worker_post_plan(plane->workers[i], plane->plan);
     }
-    follow_listeners(plane, false);
+    open_listeners(plane, false);
     if (old) {
         plan_unref(old);
     }
@@ -191,7 +199,7 @@ static void on_addresses(void *owner)
 
 static void on_rebind(struct timer *timer)
 {
-    follow_listeners(list_owner(timer, struct data_plane, rebind), true);
+    open_listeners(list_owner(timer, struct data_plane, rebind), true);
 }
 
 /* A name of a RouteConfiguration or ClusterLoadAssignment the compiled parts refer to. */
@@ -359,7 +367,8 @@ bool data_plane_start(struct data_plane *plane, const struct data_plane_parts *p
                                   .options = parts->options,
                                   .link = parts->link,
                                   .owner = owner,
-                                  .on_settled = on_settled };
+                                  .on_settled = on_settled,
+                                  .health_fd = -1 };
     map_init(&plane->sockets);
     map_init(&plane->wanted);
     timer_init(&plane->rebind, on_rebind);
@@ -385,15 +394,16 @@ bool data_plane_listen_health(struct data_plane *plane, struct error *error)
     char text[ADDRESS_TEXT_MAX];
     address_format(address, text);
     snprintf(key, sizeof(key), "health %s", text);
-    int fd = parent_link_take(plane->link, text_from_string(key));
-    if (fd < 0) {
-        int bind_errno;
-        fd = listen_tcp(address, plane->link->fd >= 0, true, &bind_errno, error);
-        if (fd < 0) {
-            return error_prefix(error, "--health %s", text);
-        }
-        parent_link_keep(plane->link, text_from_string(key), fd);
+    plane->health_fd = parent_link_take(plane->link, text_from_string(key));
+    if (plane->health_fd >= 0) {
+        return true;
     }
+    int bind_errno;
+    int fd = listen_tcp(address, plane->link->fd >= 0, true, &bind_errno, error);
+    if (fd < 0) {
+        return error_prefix(error, "--health %s", text);
+    }
+    parent_link_keep(plane->link, text_from_string(key), fd);
     worker_post_listen(plane->workers[0], TEXT("health"), fd, true);
     return true;
 }
@@ -403,12 +413,17 @@ void data_plane_set_ready(struct data_plane *plane, bool ready)
     for (unsigned i = 0; i < plane->worker_count; i++) {
         worker_post_ready(plane->workers[i], ready);
     }
+    if (plane->health_fd >= 0) {
+        worker_post_listen(plane->workers[0], TEXT("health"), plane->health_fd, true);
+        plane->health_fd = -1;
+    }
 }
 
-void data_plane_drain(struct data_plane *plane, bool stop_accepting)
+void data_plane_drain(struct data_plane *plane, enum worker_drain how)
 {
+    plane->draining = true;
     for (unsigned i = 0; i < plane->worker_count; i++) {
-        worker_post_drain(plane->workers[i], stop_accepting);
+        worker_post_drain(plane->workers[i], how);
     }
 }
 
@@ -429,6 +444,16 @@ uint32_t data_plane_connections(const struct data_plane *plane)
         connections += worker_connections(plane->workers[i]);
     }
     return connections;
+}
+
+bool data_plane_is_closed(const struct data_plane *plane)
+{
+    for (unsigned i = 0; i < plane->worker_count; i++) {
+        if (!worker_is_closed(plane->workers[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void data_plane_stop(struct data_plane *plane)

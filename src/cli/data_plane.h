@@ -9,13 +9,13 @@
 #include "cli/options.h"
 #include "cli/parent_link.h"
 #include "net/loop.h"
+#include "proxy/worker.h"
 #include "xds/ads_client.h"
 
 struct compiler;
 struct plan;
 struct proxy_metrics;
 struct resolver;
-struct worker;
 
 struct data_plane {
     struct loop *loop;
@@ -33,7 +33,9 @@ struct data_plane {
     struct timer rebind; /* tries again what could not be bound */
     uint64_t round;      /* of looking at which names are wanted */
     bool settled;        /* a first configuration is in force */
+    int health_fd;       /* handed down and not listened to yet; -1: none */
     bool failing;        /* some listener could not be bound at the last try */
+    bool draining;       /* nothing is bound any more */
     void *owner;
     void (*on_settled)(void *owner); /* after each configuration that came in force */
 };
@@ -49,12 +51,15 @@ struct data_plane_parts {
 
 bool data_plane_start(struct data_plane *plane, const struct data_plane_parts *parts,
                       const struct ads_client_events *carrier, struct error *error);
-/* Begins answering health checks. False: the port cannot be bound. */
+/* Begins answering health checks; on a socket handed down by a parent only once this process is
+ * ready, since until then the other one's word counts. False: the port cannot be bound. */
 bool data_plane_listen_health(struct data_plane *plane, struct error *error);
 void data_plane_set_ready(struct data_plane *plane, bool ready);
-/* See worker_post_drain. */
-void data_plane_drain(struct data_plane *plane, bool stop_accepting);
+/* See worker_post_drain. From the first call on no listener is bound. */
+void data_plane_drain(struct data_plane *plane, enum worker_drain how);
 /* Fields of xDS resources that are ignored, with counts, a line each. */
 void data_plane_write_unsupported(const struct data_plane *plane, struct buffer *out);
 uint32_t data_plane_connections(const struct data_plane *plane);
+/* Every worker has stopped accepting. */
+bool data_plane_is_closed(const struct data_plane *plane);
 void data_plane_stop(struct data_plane *plane);

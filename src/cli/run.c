@@ -5,8 +5,10 @@
 #include "cli/command.h"
 #include "cli/parent.h"
 #include "cli/runtime.h"
+#include "http/server.h"
 #include "net/listener.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,14 +66,15 @@ static void on_drain_timer(struct timer *timer)
     struct runtime *runtime = list_owner(timer, struct runtime, drain_timer);
     if (!runtime->accepting_stopped) {
         runtime->accepting_stopped = true;
-        data_plane_drain(&runtime->data, true);
+        data_plane_drain(&runtime->data, DRAIN_STOP);
         runtime->drain_deadline_ms =
             loop_now_ms(runtime->loop) + runtime->options.drain_timeout_ms;
         timer_start(runtime->loop, &runtime->drain_timer, DRAIN_LOOK_MS);
         return;
     }
+    bool closed = data_plane_is_closed(&runtime->data);
     uint32_t open = data_plane_connections(&runtime->data);
-    if (open == 0 || loop_now_ms(runtime->loop) >= runtime->drain_deadline_ms) {
+    if ((closed && open == 0) || loop_now_ms(runtime->loop) >= runtime->drain_deadline_ms) {
         log_with(LOG_INFO, "weft", LOG_PAIRS(LOG_PAIR_NUMBER("connections_cut", open)), "drained");
         loop_stop(runtime->loop);
         return;
@@ -79,21 +82,46 @@ static void on_drain_timer(struct timer *timer)
     timer_start(runtime->loop, &runtime->drain_timer, DRAIN_LOOK_MS);
 }
 
-static void begin_drain(struct runtime *runtime)
+static bool start_draining(struct runtime *runtime)
 {
     if (runtime->state == RUNTIME_DRAINING) {
-        return;
+        return false;
     }
     runtime->state = RUNTIME_DRAINING;
     parent_link_draining(&runtime->link);
     log_info("weft", "draining");
-    data_plane_drain(&runtime->data, false);
-    timer_start(runtime->loop, &runtime->drain_timer, runtime->options.drain_delay_ms);
+    return true;
+}
+
+static void begin_drain(struct runtime *runtime)
+{
+    if (start_draining(runtime)) {
+        data_plane_drain(&runtime->data, DRAIN_BEGIN);
+        timer_start(runtime->loop, &runtime->drain_timer, runtime->options.drain_delay_ms);
+    }
+}
+
+/* The successor accepts already, so nothing is waited for. */
+static void begin_yielding(struct runtime *runtime)
+{
+    if (start_draining(runtime)) {
+        runtime->yielded = true;
+        runtime->accepting_stopped = true;
+        runtime->drain_deadline_ms =
+            loop_now_ms(runtime->loop) + runtime->options.drain_timeout_ms;
+        data_plane_drain(&runtime->data, DRAIN_REPLACED);
+        admin_server_stop(runtime->admin_server);
+        timer_start(runtime->loop, &runtime->drain_timer, DRAIN_LOOK_MS);
+    }
 }
 
 static void on_link_drain(struct parent_link *link)
 {
-    begin_drain(link->owner);
+    if (link->replaced) {
+        begin_yielding(link->owner);
+    } else {
+        begin_drain(link->owner);
+    }
 }
 
 static void on_stop_signal(struct runtime *runtime)
@@ -235,6 +263,24 @@ static bool take_admin_port(struct runtime *runtime, const struct address *addre
                              error);
 }
 
+/* The unix socket likewise. Its path stays through crashes and upgrades. */
+static bool take_admin_socket(struct runtime *runtime, struct error *error)
+{
+    const char *path = runtime->options.admin_socket;
+    if (path == NULL) {
+        return true;
+    }
+    int fd = parent_link_take(&runtime->link, TEXT("admin socket"));
+    if (fd < 0) {
+        fd = http_server_open_unix(path, error);
+        if (fd < 0) {
+            return error_prefix(error, "--admin-socket");
+        }
+        parent_link_keep(&runtime->link, TEXT("admin socket"), fd);
+    }
+    return admin_server_take(runtime->admin_server, fd, ADMIN_SOCKET, false, error);
+}
+
 static bool start_admin(struct runtime *runtime, struct error *error)
 {
     struct admin_options options = { .metrics = runtime->metrics,
@@ -244,12 +290,9 @@ static bool start_admin(struct runtime *runtime, struct error *error)
                                      .owner = runtime };
     runtime->admin = admin_new(&options);
     admin_pages_register(runtime);
-    if (runtime->link.fd >= 0 && runtime->options.admin_socket) {
-        unlink(runtime->options.admin_socket); /* of the child before us: the parent sees to one */
-    }
-    struct admin_sockets sockets = { .unix_path = runtime->options.admin_socket };
+    struct admin_sockets sockets = { 0 };
     runtime->admin_server = admin_server_open(runtime->loop, runtime->admin, &sockets, error);
-    return runtime->admin_server != NULL &&
+    return runtime->admin_server != NULL && take_admin_socket(runtime, error) &&
            take_admin_port(runtime, &runtime->options.admin, ADMIN_TCP, "--admin", error) &&
            take_admin_port(runtime, &runtime->options.metrics, ADMIN_METRICS, "--metrics", error);
 }
@@ -277,6 +320,9 @@ static void stop(struct runtime *runtime)
 {
     if (runtime->admin_server) {
         admin_server_close(runtime->admin_server);
+        if (runtime->options.admin_socket && !runtime->yielded) {
+            unlink(runtime->options.admin_socket);
+        }
     }
     if (runtime->admin) {
         admin_free(runtime->admin);
@@ -332,6 +378,19 @@ static bool wants_help(int argc, char **argv)
     return argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
 }
 
+/* Only when a person starts it: a folder that goes away later is a finding. */
+static bool check_paths(const struct run_options *options)
+{
+    bool started_anew = !parent_link_present() && getenv(PARENT_UPGRADE_VARIABLE) == NULL;
+    for (unsigned i = 0; started_anew && i < options->path_count; i++) {
+        if (access(options->paths[i], R_OK) != 0) {
+            fprintf(stderr, "weft run: cannot read %s: %s\n", options->paths[i], strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
 static int run(int argc, char **argv, char **program)
 {
     static struct runtime runtime;
@@ -350,6 +409,9 @@ static int run(int argc, char **argv, char **program)
     if (runtime.options.path_count == 0) {
         fputs("weft run: name a folder or file with Gateway API resources\n", stderr);
         return EXIT_USAGE;
+    }
+    if (!check_paths(&runtime.options)) {
+        return EXIT_FINDINGS;
     }
     if (!runtime.options.no_parent && !parent_link_present()) {
         return parent_run(program, NULL);

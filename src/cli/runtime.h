@@ -34,6 +34,7 @@ struct runtime {
 
 enum runtime_state state;
     bool accepting_stopped;
+    bool yielded; /* to a successor that serves the same sockets */
     bool announced;
     int exit_code;
     uint64_t started_ns;

@@ -130,14 +130,20 @@ static void listening_free(struct listening *listening)
     free(listening);
 }
 
+void http_server_stop(struct http_server *server)
+{
+    server->stopped = true;
+    while (!list_is_empty(&server->sockets)) {
+        listening_free(list_owner(server->sockets.next, struct listening, link));
+    }
+}
+
 void http_server_free(struct http_server *server)
 {
     if (server == NULL) {
         return;
     }
-    while (!list_is_empty(&server->sockets)) {
-        listening_free(list_owner(server->sockets.next, struct listening, link));
-    }
+    http_server_stop(server);
     while (!list_is_empty(&server->connections)) {
         server_connection_close(
             list_owner(server->connections.next, struct server_connection, link), false);
@@ -230,20 +236,23 @@ static int open_unix(const char *path, const struct sockaddr_un *where, struct e
     return fd;
 }
 
-bool http_server_listen_unix(struct http_server *server, const char *path,
-                             const struct http_server_socket *socket, struct error *error)
+int http_server_open_unix(const char *path, struct error *error)
 {
     struct sockaddr_un where = { .sun_family = AF_UNIX };
     size_t size = strlen(path);
     if (size == 0 || size >= sizeof(where.sun_path)) {
-        return error_set(error, "the socket path %s is empty or longer than %zu bytes", path,
-                         sizeof(where.sun_path) - 1);
+        error_set(error, "the socket path %s is empty or longer than %zu bytes", path,
+                  sizeof(where.sun_path) - 1);
+        return -1;
     }
     memcpy(where.sun_path, path, size);
-    if (!clear_path(path, &where, error)) {
-        return false;
-    }
-    int fd = open_unix(path, &where, error);
+    return clear_path(path, &where, error) ? open_unix(path, &where, error) : -1;
+}
+
+bool http_server_listen_unix(struct http_server *server, const char *path,
+                             const struct http_server_socket *socket, struct error *error)
+{
+    int fd = http_server_open_unix(path, error);
     if (fd < 0) {
         return false;
     }

@@ -54,8 +54,10 @@ struct http_server_socket {
 
 /* The options are copied. */
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options);
-/* Closes the listening sockets and all connections; removes the paths of http_server_listen_unix.
- */
+/* Closes the listening sockets (removing the paths of http_server_listen_unix); an open connection
+ * ends with its next answer. For a process whose successor serves the same sockets. */
+void http_server_stop(struct http_server *server);
+/* http_server_stop, and closes all connections. */
 void http_server_free(struct http_server *server);
 
 bool http_server_listen(struct http_server *server, const struct address *address,
@@ -64,6 +66,8 @@ bool http_server_listen(struct http_server *server, const struct address *addres
  * a file that is no socket, is an error. */
 bool http_server_listen_unix(struct http_server *server, const char *path,
                              const struct http_server_socket *socket, struct error *error);
+/* The socket alone, for http_server_take: the caller removes the path. -1 with error. */
+int http_server_open_unix(const char *path, struct error *error);
 /* Takes a bound, listening, non-blocking descriptor over and closes it in the end. */
 bool http_server_take(struct http_server *server, int fd, const struct http_server_socket *socket,
                       struct error *error);

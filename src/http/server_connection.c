@@ -123,7 +123,7 @@ static bool handle(struct server_connection *c, const struct request_head *head)
                                     .host = head->host,
                                     .head = head };
     c->head_only = head->method_id == METHOD_HEAD;
-    c->keep_alive = head->keep_alive && ++c->served < REQUESTS_MAX;
+    c->keep_alive = head->keep_alive && ++c->served < REQUESTS_MAX && !c->server->stopped;
     if (head->method_id == METHOD_CONNECT || head->method_id == METHOD_TRACE) {
         return refuse(c, 405, "method not allowed");
     }

@@ -46,6 +46,7 @@ struct http_server {
     struct list sockets;
     struct list connections;
     unsigned count;
+    bool stopped;             /* answers close their connections */
     struct timer retry;       /* accepting again after a shortage */
     struct request_head head; /* scratch */
     struct fields trailers;   /* scratch */

@@ -68,9 +68,13 @@ struct admin_server *admin_server_open(struct loop *loop, struct admin *admin,
 bool admin_server_take(struct admin_server *server, int fd, enum admin_surface surface,
                        bool is_loopback, struct error *error)
 {
-    ensure(surface != ADMIN_SOCKET);
     struct http_server_socket socket = { .tag = surface, .loopback_only = is_loopback };
     return http_server_take(server->http, fd, &socket, error);
+}
+
+void admin_server_stop(struct admin_server *server)
+{
+    http_server_stop(server->http);
 }
 
 void admin_server_close(struct admin_server *server)

@@ -142,6 +142,17 @@ static void on_header_timeout(struct downstream *downstream)
     exchange_refuse(exchange, FAILURE_HEADER_TIMEOUT, H1_OK);
 }
 
+/* Bytes that came in this very moment are served: closing over them would reset the connection. */
+static void close_idle(struct downstream *downstream)
+{
+    downstream->timer_purpose = TIMER_NONE;
+    downstream->transport.readable = true;
+    request_loop(downstream);
+    if (!downstream->closed && downstream->timer_purpose == TIMER_IDLE) {
+        close_now(downstream, false);
+    }
+}
+
 static void on_timer(struct timer *timer)
 {
     struct downstream *downstream = list_owner(timer, struct downstream, timer);
@@ -149,7 +160,7 @@ static void on_timer(struct timer *timer)
     case TIMER_NONE:
         break;
     case TIMER_IDLE:
-        close_now(downstream, false);
+        close_idle(downstream);
         break;
     case TIMER_LINGER:
         close_now(downstream, true);
@@ -233,15 +244,21 @@ void downstream_exchange_aborted(struct downstream *downstream)
 
 /* ---- reading requests ------------------------------------------------------------------------- */
 
+static uint32_t idle_ms(const struct downstream *downstream)
+{
+    const struct listener_limits *limits = limits_of(downstream);
+    uint32_t ms = limits && limits->idle_timeout_ms ? limits->idle_timeout_ms : DEFAULT_IDLE_MS;
+    bool retired = downstream->listener->fd < 0;
+    return retired && ms > DOWNSTREAM_RETIRED_MS ? DOWNSTREAM_RETIRED_MS : ms;
+}
+
 /* Nothing more to read for now: the connection waits, idle or in the middle of a head. */
 static void wait_for_bytes(struct downstream *downstream)
 {
     const struct listener_limits *limits = limits_of(downstream);
     if (wire_held(&downstream->wire) == 0) {
         if (downstream->timer_purpose != TIMER_IDLE) {
-            start_timer(downstream, TIMER_IDLE,
-                        limits && limits->idle_timeout_ms ? limits->idle_timeout_ms
-                                                          : DEFAULT_IDLE_MS);
+            start_timer(downstream, TIMER_IDLE, idle_ms(downstream));
         }
     } else if (downstream->timer_purpose != TIMER_HEADER) {
         downstream->head_since_ns = loop_now_ns(downstream->worker->loop);
@@ -325,10 +342,6 @@ static bool read_request(struct downstream *downstream)
     }
     h1_head_reader_init(&downstream->reader);
     lend_head(downstream, exchange, size);
-    if (exchange->listener == NULL && !downstream->listener->health) {
-        exchange_abort(exchange, FAILURE_DRAINING);
-        return false;
-    }
     exchange_start(exchange);
     return true;
 }
@@ -395,17 +408,14 @@ void downstream_accept(struct listener *listener, int fd, const struct address *
     wait_for_bytes(downstream);
 }
 
-void downstream_close_idle(struct worker *worker, const struct worker_listener *listener)
+void downstream_retire_idle(struct worker *worker, const struct worker_listener *listener)
 {
-    struct list *link = worker->idle.next;
-    while (link != &worker->idle) {
+    struct list *link;
+    for (link = worker->idle.next; link != &worker->idle; link = link->next) {
         struct downstream *downstream = list_owner(link, struct downstream, link);
-        link = link->next;
         bool mine = listener == NULL || downstream->listener == listener;
-        /* A connection in the middle of a head is served; its answer says close. */
-        if (mine && wire_held(&downstream->wire) == 0 && !downstream->lingering &&
-            !downstream->running) {
-            close_now(downstream, false);
+        if (mine && downstream->timer_purpose == TIMER_IDLE) {
+            start_timer(downstream, TIMER_IDLE, idle_ms(downstream));
         }
     }
 }

@@ -26,6 +26,10 @@ struct downstream {
     bool closed;
 };
 
+/* A client that has just been answered may have its next request on the way: closing at once would
+ * lose it. */
+#define DOWNSTREAM_RETIRED_MS 1000
+
 enum downstream_timer {
     TIMER_NONE, TIMER_IDLE, TIMER_HEADER, TIMER_BODY, TIMER_READER, TIMER_LINGER, TIMER_TUNNEL,
 };
@@ -43,8 +47,9 @@ void downstream_watch_slow_reader(struct downstream *downstream);
 void downstream_watch_slow_body(struct downstream *downstream);
 void downstream_watch_tunnel(struct downstream *downstream, uint32_t idle_ms);
 void downstream_unwatch(struct downstream *downstream);
-/* Idle connections of one listener, or of all (NULL). */
-void downstream_close_idle(struct worker *worker, const struct worker_listener *listener);
+/* Idle connections of one listener that no longer accepts, or of all (NULL): each is closed unless a
+ * request comes within DOWNSTREAM_RETIRED_MS; one that comes is answered with `Connection: close`. */
+void downstream_retire_idle(struct worker *worker, const struct worker_listener *listener);
 void downstream_close_all(struct worker *worker);
 /* Closes an idle connection (shed.c). */
 void downstream_shed(struct downstream *downstream);

@@ -310,6 +310,10 @@ void exchange_start(struct exchange *exchange)
         health_reply(exchange);
         return;
     }
+    if (exchange->listener == NULL) { /* removed, and this connection is not closed yet */
+        exchange_fail(exchange, FAILURE_DRAINING);
+        return;
+    }
     if (!check_request(exchange) || !normalize(exchange) || !fold_host(exchange)) {
         return;
     }

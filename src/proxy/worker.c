@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -102,6 +103,7 @@ struct order {
     bool flag;
     size_t name_size;
     char name[];
+    enum worker_drain drain;
 };
 
 static struct order *order_new(struct worker *worker, struct text name,
@@ -150,13 +152,18 @@ void worker_post_listen(struct worker *worker, struct text name, int fd, bool he
     loop_post(worker->loop, &order->letter);
 }
 
-/* Stops accepting; the struct stays while connections point to it. */
-static void close_listener(struct worker_listener *listener)
+/* Stops accepting; the struct stays while connections point to it. for_good: other processes have
+ * copies of the descriptor, and accept from it no more than this one: what the kernel queued there
+ * behind the last accept would wait for nobody. */
+static void close_listener(struct worker_listener *listener, bool for_good)
 {
     if (listener->fd >= 0) {
         listener_stop(&listener->listener);
         close(listener->fd);
         listener->fd = -1;
+        if (for_good) {
+            shutdown(listener->fd, SHUT_RD);
+        }
     }
 }
 
@@ -170,8 +177,8 @@ static void on_unlisten(struct letter *letter)
         struct worker_listener *listener = list_owner(link, struct worker_listener, link);
         link = link->next;
         if (text_equal(listener->name, name) && listener->fd >= 0) {
-            close_listener(listener);
-            downstream_close_idle(worker, listener);
+            close_listener(listener, true);
+            downstream_retire_idle(worker, listener);
         }
     }
     free(order);
@@ -186,23 +193,25 @@ static void on_drain(struct letter *letter)
 {
     struct order *order = list_owner(letter, struct order, letter);
     struct worker *worker = order->worker;
-    worker->ready = false;
-    if (order->flag) {
-        worker->draining = true;
+    worker->draining = true;
+    worker->ready = worker->ready && order->drain == DRAIN_REPLACED;
+    if (order->drain != DRAIN_BEGIN) {
         struct list *link;
         for (link = worker->listeners.next; link != &worker->listeners; link = link->next) {
-            close_listener(list_owner(link, struct worker_listener, link));
+            close_listener(list_owner(link, struct worker_listener, link),
+                           order->drain == DRAIN_STOP);
         }
-        downstream_close_idle(worker, NULL);
+        downstream_retire_idle(worker, NULL);
         upstreams_close_idle(&worker->upstreams);
     }
     free(order);
+        __atomic_store_n(&worker->ended_accepting, true, __ATOMIC_RELEASE);
 }
 
-void worker_post_drain(struct worker *worker, bool stop_accepting)
+void worker_post_drain(struct worker *worker, enum worker_drain how)
 {
     struct order *order = order_new(worker, TEXT(""), on_drain);
-    order->flag = stop_accepting;
+    order->drain = how;
     loop_post(worker->loop, &order->letter);
 }
 
@@ -226,6 +235,11 @@ uint32_t worker_connections(const struct worker *worker)
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
+
+bool worker_is_closed(const struct worker *worker)
+{
+    return __atomic_load_n(&worker->ended_accepting, __ATOMIC_ACQUIRE);
+}
 
 static void on_turn_end(void *owner)
 {
@@ -324,7 +338,8 @@ void worker_free(struct worker *worker)
     while (!list_is_empty(&worker->listeners)) {
         struct worker_listener *listener =
             list_owner(worker->listeners.next, struct worker_listener, link);
-        close_listener(listener);
+        listener_pause(&listener->listener, true); /* nobody would serve what is queued */
+        close_listener(listener, false);
         list_remove(&listener->link);
         free(listener);
     }

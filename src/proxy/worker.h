@@ -73,6 +73,7 @@ struct worker {
     struct list mirrors_ended;
     uint32_t connections;
     bool draining;
+    bool ended_accepting; /* for good; readable from any thread */
     bool ready; /* what /readyz says */
     struct series_cache *series;
     /* Scratch of one callback: never held across turns. */
@@ -92,15 +93,23 @@ void worker_post_plan(struct worker *worker, struct plan *plan);
 /* The worker accepts on fd (which it owns from now on) for the listener of this name. on_done is
  * called on the main loop when listening has begun. */
 void worker_post_listen(struct worker *worker, struct text name, int fd, bool health);
-/* Stops accepting on it; open connections end after their current exchange. */
+/* Stops accepting on it; open connections end after their current exchange, or after their next one
+ * where that comes within DOWNSTREAM_RETIRED_MS. */
 void worker_post_unlisten(struct worker *worker, struct text name);
-/* Readiness fails at once; with `stop_accepting` also: empty the accept queues, close idle connections,
- * finish the others. */
-void worker_post_drain(struct worker *worker, bool stop_accepting);
+enum worker_drain {
+    DRAIN_BEGIN,    /* readiness fails, answers say `Connection: close`; accepting goes on */
+    DRAIN_STOP,     /* also: the accept queues are emptied, then closed for all processes; idle
+                     * connections end soon */
+    DRAIN_REPLACED, /* as DRAIN_STOP, but another process accepts from the same sockets: readiness
+                     * and the sockets stay as they are */
+};
+void worker_post_drain(struct worker *worker, enum worker_drain how);
 void worker_post_ready(struct worker *worker, bool ready);
 /* Open downstream connections, readable from any thread. */
 uint32_t worker_connections(const struct worker *worker);
 
+/* DRAIN_STOP or DRAIN_REPLACED has been done: no further connection comes. From any thread. */
+bool worker_is_closed(const struct worker *worker);
 /* --- the worker's own thread --- */
 char *worker_take_chunk(struct worker *worker, bool large);
 void worker_give_chunk(struct worker *worker, char *chunk, bool large);
