@@ -22,6 +22,8 @@
      IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 /* Two writes this close may leave the same stamp: the kernel's clock for files is coarse. */
 #define RACY_NS 20000000
+/* Files followed while they are written; of more at once only their stamps speak. */
+#define WRITTEN_MAX 64
 
 struct known_file {
     struct text name;
@@ -57,6 +59,7 @@ struct file_source {
     int inotify;
     struct watch watch;
     ARRAY_OF(struct watched_folder) folders;
+    ARRAY_OF(uint64_t) written; /* hashes of files written to and not closed yet */
     struct timer settle;
     struct timer poll;
     struct timer slice;
@@ -360,6 +363,7 @@ static void start_reading(struct file_source *source)
         return;
     }
     source->unsettled_since_ms = 0;
+    source->written.count = 0;
     timer_stop(&source->settle);
     look(source);
     read_slice(source);
@@ -378,7 +382,8 @@ static void start_settling(struct file_source *source)
     }
     uint64_t end_ms = source->unsettled_since_ms + FILES_SETTLE_MAX_MS;
     uint64_t left_ms = end_ms > now_ms ? end_ms - now_ms : 0;
-    uint64_t delay_ms = left_ms < FILES_SETTLE_MS ? left_ms : FILES_SETTLE_MS;
+    bool wait = left_ms < FILES_SETTLE_MS || source->written.count > 0;
+    uint64_t delay_ms = wait ? left_ms : FILES_SETTLE_MS;
     if (left_ms == 0 && timer_is_running(&source->settle)) {
         return; /* it is due: more events must not put it off */
     }
@@ -486,6 +491,25 @@ static bool matters(const struct file_source *source, const struct inotify_event
     return false;
 }
 
+/* A file truncated or half written says nothing yet: its writer is given time to close it. */
+static void note_writing(struct file_source *source, const struct inotify_event *event)
+{
+    if (event->len == 0 || (event->mask & IN_ISDIR)) {
+        return;
+    }
+    uint64_t hash = hash_text(text_from_string(event->name)) + (uint64_t)event->wd;
+    size_t at = 0;
+    while (at < source->written.count && source->written.items[at] != hash) {
+        at++;
+    }
+    bool known = at < source->written.count;
+    if ((event->mask & IN_MODIFY) && !known && source->written.count < WRITTEN_MAX) {
+        *array_add(&source->written) = hash;
+    } else if ((event->mask & (IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM)) && known) {
+        source->written.items[at] = source->written.items[--source->written.count];
+    }
+}
+
 static void on_events(struct watch *watch, unsigned ready)
 {
     (void)ready;
@@ -496,7 +520,10 @@ static void on_events(struct watch *watch, unsigned ready)
     while ((size = read(source->inotify, events, sizeof(events))) > 0) {
         for (ssize_t at = 0; at < size;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)(events + at);
-            any = any || matters(source, event);
+            if (matters(source, event)) {
+                any = true;
+                note_writing(source, event);
+            }
             at += (ssize_t)sizeof(*event) + (ssize_t)event->len;
         }
     }
@@ -588,6 +615,7 @@ void file_source_free(struct file_source *source)
         free(source->paths[i]);
     }
     forget_folders(source->folders.items, source->folders.count);
+    array_free(&source->written);
     array_free(&source->dirty);
     array_free(&source->intakes);
     array_free(&source->ranks);

@@ -1,8 +1,8 @@
 /* struct file_source: folders and files as the source of objects. Reads what changed (told by
  * stamp, then by content), puts it into the store and commits; with a loop it follows changes
- * through inotify: after 20 ms of quiet, 200 ms at most, and by looking every 2 s where inotify
- * is silent. Big changes are read in slices of 15 ms a turn. All calls are for the loop's
- * thread.
+ * through inotify: after 20 ms of quiet and with no file half written, 200 ms at most, and by
+ * looking every 2 s where inotify is silent. Big changes are read in slices of 15 ms a turn. All
+ * calls are for the loop's thread.
  *
  * What cannot be read stays as it was and is told as a finding of the store: a file or folder
  * without permission, an argument that is not there. A file gone from a folder that can be read
