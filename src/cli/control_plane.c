@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void on_ack(void *owner, struct ads_stream *stream, struct text type_url, struct text name,
                    struct text version)
@@ -57,6 +58,7 @@ static struct graph_options graph_options_of(const struct run_options *run,
         options.address_pool =
             list_of((struct text *)run->address_pool, run->address_pool_count);
     }
+    options.address_per_gateway = run->address_per_gateway;
     options.external_names = run->external_names;
     for (unsigned i = 0; i < run->port_map_count; i++) {
         port_map[i].from = run->port_map[i].from;
@@ -88,6 +90,7 @@ static struct translate_options translate_options_of(const struct run_options *r
     options.max_header_fields = run->header_fields;
     options.trusted_hops = run->trusted_hops;
     options.merge_slashes = run->merge_slashes;
+    options.access_log = strcmp(run->access_log, "off") != 0;
     options.encoded_slashes = slashes_of(run->encoded_slashes);
     options.backslash = slashes_of(run->encoded_slashes);
     options.max_connections = run->max_connections_per_listener;

@@ -96,8 +96,8 @@ def test_a_file_written_slowly_is_read_when_it_is_whole(weft, origin):
     text = documents(numbered(1, shop)).encode()
     with running.connect() as wire:
         with open(os.path.join(running.folder, 'main.yaml'), 'wb', buffering=0) as out:
-            for start in range(0, len(text), len(text) // 4 + 1):
-                out.write(text[start:start + len(text) // 4 + 1])
+            for start in range(0, len(text), len(text) // 3 + 1):
+                out.write(text[start:start + len(text) // 3 + 1])
                 time.sleep(0.03)
                 assert version_of(wire) == '0'
         assert eventually(lambda: version_of(wire) == '1', 2)

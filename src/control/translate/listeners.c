@@ -142,6 +142,12 @@ static hcm_message *compose_manager(struct translation *translation,
         compose_new(arena, &HCM_TYPE(http_connection_manager__upgrade_config));
     upgrade->upgrade_type = compose_string(arena, TEXT("websocket"));
     COMPOSE_ADD(arena, manager, upgrade_configs, upgrade);
+    if (options->access_log) {
+        __typeof__(*manager->access_log) log =
+            compose_new(arena, &envoy__config__accesslog__v3__access_log__descriptor);
+        log->name = compose_string(arena, TEXT("weft.access_log"));
+        COMPOSE_ADD(arena, manager, access_log, log);
+    }
     set_limits(arena, options, manager);
     add_filters(arena, options, manager);
     return manager;

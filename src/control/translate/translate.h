@@ -20,6 +20,7 @@ struct translate_options {
     uint32_t max_header_fields; /* 100 */
     uint32_t trusted_hops;      /* entries of X-Forwarded-For to trust, from the right */
     bool merge_slashes;
+    bool access_log; /* listeners write one; where and how is the proxy's own affair */
     enum translate_slashes { SLASHES_DEFAULT, SLASHES_KEEP, SLASHES_REFUSE } encoded_slashes;
     /* weft.v1.ListenerOptions; 0: the proxy's default */
     uint32_t max_connections;
