@@ -14,7 +14,7 @@ static struct peer client, backend;
 
 static void open_plain(void)
 {
-    bed_open(&bed, &(struct bed_setup){ 0 });
+    bed_open(&bed, &(struct bed_setup) { 0 });
     bed_pair(&bed, &client, &backend);
 }
 
@@ -172,7 +172,7 @@ static void interim_responses_are_passed_on(void **state)
 
 static void continue_is_the_endpoints_to_say(void **state)
 {
-    bed_open(&bed, &(struct bed_setup){ .body_stall_timeout_ms = 50 });
+    bed_open(&bed, &(struct bed_setup) { .body_stall_timeout_ms = 50 });
     bed_pair(&bed, &client, &backend);
     peer_say(&client, "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
                       "Content-Length: 4\r\n\r\n");
@@ -208,7 +208,7 @@ static void close_is_honoured_both_ways(void **state)
 
 static void a_connection_serves_so_many_requests(void **state)
 {
-    bed_open(&bed, &(struct bed_setup){ .max_requests = 2 });
+    bed_open(&bed, &(struct bed_setup) { .max_requests = 2 });
     bed_pair(&bed, &client, &backend);
     peer_say(&client, GET GET);
     peer_hear(&backend, HEAD_END);
@@ -232,7 +232,7 @@ static void bad_heads_are_refused_with_a_reason(void **state)
           "HTTP/1.1 400 ", "" },
         { "GET /%00 HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 400 ", "" },
     };
-    bed_open(&bed, &(struct bed_setup){ 0 });
+    bed_open(&bed, &(struct bed_setup) { 0 });
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         client_open(&bed, &client);
         peer_say(&client, cases[i].request);
@@ -250,7 +250,7 @@ static void bad_heads_are_refused_with_a_reason(void **state)
 
 static void slow_heads_and_silence_end(void **state)
 {
-    bed_open(&bed, &(struct bed_setup){ .header_timeout_ms = 60, .idle_timeout_ms = 60 });
+    bed_open(&bed, &(struct bed_setup) { .header_timeout_ms = 60, .idle_timeout_ms = 60 });
     client_open(&bed, &client);
     peer_say(&client, "GET / HT");
     peer_hear_nothing(&client);
@@ -266,7 +266,7 @@ static void slow_heads_and_silence_end(void **state)
 static void sheds_idle_connections_when_short(void **state)
 {
     struct peer peers[12];
-    bed_open(&bed, &(struct bed_setup){ .max_connections = 10 });
+    bed_open(&bed, &(struct bed_setup) { .max_connections = 10 });
     for (int i = 0; i < 12; i++) {
         client_open(&bed, &peers[i]);
     }
@@ -282,7 +282,7 @@ static void sheds_idle_connections_when_short(void **state)
 static void refuses_connections_above_the_cap(void **state)
 {
     struct peer peers[6], backends[5];
-    bed_open(&bed, &(struct bed_setup){ .max_connections = 5 });
+    bed_open(&bed, &(struct bed_setup) { .max_connections = 5 });
     for (int i = 0; i < 5; i++) {
         client_open(&bed, &peers[i]);
         peer_say(&peers[i], GET);
@@ -304,7 +304,7 @@ static void refuses_connections_above_the_cap(void **state)
 
 static void health_is_answered_here(void **state)
 {
-    bed_open(&bed, &(struct bed_setup){ .health = 1 });
+    bed_open(&bed, &(struct bed_setup) { .health = 1 });
     client_open(&bed, &client);
     peer_say(&client, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
     peer_hear(&client, HEAD_END);

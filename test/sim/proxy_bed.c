@@ -13,7 +13,8 @@
 
 #define LISTENER_NAME "listener/bed"
 
-/* ---- configuration ---------------------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------------------
+ */
 
 static void write_options(const struct bed_setup *setup, MANAGER *manager)
 {
@@ -50,29 +51,29 @@ static MANAGER *write_manager(const struct bed_setup *setup)
         compose_new(&arena, &envoy__config__accesslog__v3__access_log__descriptor);
     log->name = compose_string(&arena, TEXT("log"));
     COMPOSE_ADD(&arena, manager, access_log, log);
-    Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpConnectionManager__UpgradeConfig
-        *upgrade =
-            compose_new(&arena, &MANAGER_PACKAGE(http_connection_manager__upgrade_config__descriptor));
+    __typeof__(**manager->upgrade_configs) *upgrade =
+        compose_new(&arena, &MANAGER_PACKAGE(http_connection_manager__upgrade_config__descriptor));
     upgrade->upgrade_type = compose_string(&arena, TEXT("websocket"));
     COMPOSE_ADD(&arena, manager, upgrade_configs, upgrade);
     write_options(setup, manager);
     return manager;
 }
 
-static void write_retry(const struct bed_setup *setup, Envoy__Config__Route__V3__RouteAction *action)
+static void write_retry(const struct bed_setup *setup,
+                        Envoy__Config__Route__V3__RouteAction *action)
 {
     if (setup->retry_on == NULL && setup->per_try_timeout_ms == 0) {
         return;
     }
     Envoy__Config__Route__V3__RetryPolicy *policy =
         compose_new(&arena, &envoy__config__route__v3__retry_policy__descriptor);
-    policy->retry_on = compose_string(&arena, text_from_string(setup->retry_on ? setup->retry_on
-                                                                               : ""));
+    policy->retry_on =
+        compose_string(&arena, text_from_string(setup->retry_on ? setup->retry_on : ""));
     policy->num_retries = compose_uint32(&arena, setup->retries);
     policy->per_try_timeout = duration_or_null(setup->per_try_timeout_ms);
     if (setup->retry_status > 0) {
-        policy->retriable_status_codes = compose_append(
-            &arena, policy->retriable_status_codes, 0, sizeof(*policy->retriable_status_codes));
+        policy->retriable_status_codes = compose_append(&arena, policy->retriable_status_codes, 0,
+                                                        sizeof(*policy->retriable_status_codes));
         policy->retriable_status_codes[policy->n_retriable_status_codes++] = setup->retry_status;
     }
     policy->retry_back_off =
@@ -81,7 +82,8 @@ static void write_retry(const struct bed_setup *setup, Envoy__Config__Route__V3_
     action->retry_policy = policy;
 }
 
-static void write_mirror(const struct bed_setup *setup, Envoy__Config__Route__V3__RouteAction *action)
+static void write_mirror(const struct bed_setup *setup,
+                         Envoy__Config__Route__V3__RouteAction *action)
 {
     if (setup->mirror_percent == 0) {
         return;
@@ -121,7 +123,8 @@ static void write_clusters(struct bed *bed, const struct bed_setup *setup)
         if (all == NULL) {
             all = one;
         } else {
-            COMPOSE_ADD(&arena, all->endpoints[0], lb_endpoints, one->endpoints[0]->lb_endpoints[0]);
+            COMPOSE_ADD(&arena, all->endpoints[0], lb_endpoints,
+                        one->endpoints[0]->lb_endpoints[0]);
         }
     }
     if (all == NULL) {
@@ -156,12 +159,12 @@ void bed_configure(struct bed *bed, const struct bed_setup *setup)
     bed_settle(bed);
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------
+ */
 
 static int listen_anywhere(uint16_t *out_port, int receive_bytes)
 {
-    struct sockaddr_in where = { .sin_family = AF_INET,
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in where = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof(where);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ensure(fd >= 0);
@@ -177,7 +180,7 @@ static int listen_anywhere(uint16_t *out_port, int receive_bytes)
 void bed_open(struct bed *bed, const struct bed_setup *setup)
 {
     struct error error;
-    *bed = (struct bed){ .setup = *setup };
+    *bed = (struct bed) { .setup = *setup };
     set_up(NULL);
     bed->metrics = metrics_new(1);
     bed->proxy_metrics = proxy_metrics_new(bed->metrics);
@@ -260,13 +263,14 @@ const char *bed_log(struct bed *bed)
     return lines;
 }
 
-/* ---- peers ------------------------------------------------------------------------------------ */
+/* ---- peers ------------------------------------------------------------------------------------
+ */
 
 static void peer_init(struct peer *peer, struct bed *bed, int fd)
 {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    *peer = (struct peer){ .bed = bed, .fd = fd };
+    *peer = (struct peer) { .bed = bed, .fd = fd };
 }
 
 void client_open_small(struct bed *bed, struct peer *out_client, int bytes)
@@ -375,7 +379,9 @@ static void await(struct peer *peer, size_t size)
     while (peer->size - peer->start < size) {
         if (peer->ended || peer->reset || clock_now_ns() > until) {
             fail_msg("%s after %zu of %zu bytes: %.300s",
-                     peer->reset ? "reset" : peer->ended ? "end" : "silence",
+                     peer->reset   ? "reset"
+                     : peer->ended ? "end"
+                                   : "silence",
                      peer->size - peer->start, size, peer->bytes + peer->start);
         }
         loop_turn(peer->bed->worker->loop, 1);

@@ -1,7 +1,7 @@
-/* A test bed for the proxy: one worker without a thread, fed from serialized xDS resources, between raw
- * client sockets and raw backend sockets on loopback. A test is a script: what a client says, what a
- * backend hears, what it answers, what the client hears. The worker's loop is turned while a call
- * waits, so everything runs in one thread and in a fixed order.
+/* A test bed for the proxy: one worker without a thread, fed from serialized xDS resources, between
+ * raw client sockets and raw backend sockets on loopback. A test is a script: what a client says,
+ * what a backend hears, what it answers, what the client hears. The worker's loop is turned while a
+ * call waits, so everything runs in one thread and in a fixed order.
  *
  * Cluster "c" has the backends 0 to backends - 1, cluster "m" (for mirrors) has MIRROR_BACKEND. */
 #pragma once
@@ -40,9 +40,9 @@ struct bed_setup {
     uint64_t body_bytes;
     uint32_t max_requests;
     uint32_t max_connections; /* of the worker */
-    unsigned health;            /* 1: the listener answers /healthz and /readyz by itself */
-    bool no_listener;           /* the plan has none: it was removed */
-    int small_buffers;          /* bytes of the backends' receive buffers */
+    unsigned health;          /* 1: the listener answers /healthz and /readyz by itself */
+    bool no_listener;         /* the plan has none: it was removed */
+    int small_buffers;        /* bytes of the backends' receive buffers */
 };
 
 struct bed {
@@ -71,7 +71,8 @@ struct peer {
 };
 
 void bed_open(struct bed *bed, const struct bed_setup *setup);
-/* All peers must be closed. Nothing may be left: neither slab objects nor references of the plan. */
+/* All peers must be closed. Nothing may be left: neither slab objects nor references of the plan.
+ */
 void bed_close(struct bed *bed);
 /* Compiles the resources of `setup` (and of bed->removed) anew and hands the plan to the worker. */
 void bed_configure(struct bed *bed, const struct bed_setup *setup);
