@@ -114,24 +114,53 @@ bool address_parse(struct text t, struct address *out_address)
     return true;
 }
 
+/* At most five digits; the end of them. */
+static char *put_decimal(char *at, unsigned value)
+{
+    char digits[5];
+    size_t begin = sizeof(digits);
+    do {
+        digits[--begin] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(at, digits + begin, sizeof(digits) - begin);
+    return at + sizeof(digits) - begin;
+}
+
+/* By hand: a proxied request is written with three of them. */
+static char *put_v4(char *at, const struct address *address)
+{
+    for (int i = 0; i < 4; i++) {
+        at = put_decimal(at, address->ip[V4_PREFIX_SIZE + i]);
+        *at++ = '.';
+    }
+    return at - 1;
+}
+
 size_t address_format_ip(const struct address *address, char out[ADDRESS_TEXT_MAX])
 {
     if (address_is_v4(address)) {
-        inet_ntop(AF_INET, address->ip + V4_PREFIX_SIZE, out, ADDRESS_TEXT_MAX);
-    } else {
-        inet_ntop(AF_INET6, address->ip, out, ADDRESS_TEXT_MAX);
+        char *end = put_v4(out, address);
+        *end = '\0';
+        return (size_t)(end - out);
     }
+    inet_ntop(AF_INET6, address->ip, out, ADDRESS_TEXT_MAX);
     return strlen(out);
 }
 
 size_t address_format(const struct address *address, char out[ADDRESS_TEXT_MAX])
 {
     char ip[ADDRESS_TEXT_MAX];
-    address_format_ip(address, ip);
     int size;
     if (address_is_v4(address)) {
-        size = snprintf(out, ADDRESS_TEXT_MAX, "%.45s:%u", ip, address->port);
-    } else if (address->scope != 0) {
+        char *end = put_v4(out, address);
+        *end++ = ':';
+        end = put_decimal(end, address->port);
+        *end = '\0';
+        return (size_t)(end - out);
+    }
+    address_format_ip(address, ip);
+    if (address->scope != 0) {
         size = snprintf(out, ADDRESS_TEXT_MAX, "[%.45s%%%u]:%u", ip, address->scope, address->port);
     } else {
         size = snprintf(out, ADDRESS_TEXT_MAX, "[%.45s]:%u", ip, address->port);
