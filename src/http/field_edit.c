@@ -1,14 +1,24 @@
 /* In-place edits of a message's fields. */
 #include "http/field_edit.h"
 
-bool fields_add(struct fields *fields, struct text name, struct text value)
+static bool add(struct fields *fields, enum field_id id, struct text name, struct text value)
 {
     if (fields->count >= FIELDS_ROOM) {
         return false;
     }
     fields->items[fields->count++] =
-        (struct field){ .name = name, .value = value, .id = (uint8_t)field_id_of(name) };
+        (struct field){ .name = name, .value = value, .id = (uint8_t)id };
     return true;
+}
+
+bool fields_add(struct fields *fields, struct text name, struct text value)
+{
+    return add(fields, field_id_of(name), name, value);
+}
+
+bool fields_add_id(struct fields *fields, enum field_id id, struct text value)
+{
+    return add(fields, id, field_name(id), value);
 }
 
 static bool is_named(const struct field *field, enum field_id id, struct text name)
@@ -34,9 +44,8 @@ static unsigned remove_from(struct fields *fields, unsigned from, enum field_id 
     return removed;
 }
 
-bool fields_set(struct fields *fields, struct text name, struct text value)
+static bool set(struct fields *fields, enum field_id id, struct text name, struct text value)
 {
-    enum field_id id = field_id_of(name);
     for (unsigned i = 0; i < fields->count; i++) {
         if (is_named(&fields->items[i], id, name)) {
             fields->items[i].name = name;
@@ -45,7 +54,17 @@ bool fields_set(struct fields *fields, struct text name, struct text value)
             return true;
         }
     }
-    return fields_add(fields, name, value);
+    return add(fields, id, name, value);
+}
+
+bool fields_set(struct fields *fields, struct text name, struct text value)
+{
+    return set(fields, field_id_of(name), name, value);
+}
+
+bool fields_set_id(struct fields *fields, enum field_id id, struct text value)
+{
+    return set(fields, id, field_name(id), value);
 }
 
 unsigned fields_remove(struct fields *fields, struct text name)

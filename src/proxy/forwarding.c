@@ -78,6 +78,13 @@ static struct text client_of(const struct exchange *exchange, struct text chain)
     return client;
 }
 
+/* An untrusted peer's fields of these ids are gone already, so there is nothing to replace. */
+static bool put(struct exchange *exchange, bool trusted, enum field_id id, struct text value)
+{
+    struct fields *fields = &exchange->request.fields;
+    return trusted ? fields_set_id(fields, id, value) : fields_add_id(fields, id, value);
+}
+
 static struct text hex_of(struct exchange *exchange, size_t digits)
 {
     static const char hex[] = "0123456789abcdef";
@@ -141,7 +148,7 @@ static bool apply_trace(struct exchange *exchange, bool trusted)
     }
     exchange->span_id = hex_of(exchange, 16);
     char *at = exchange_alloc(exchange, 55);
-    if (at == NULL) {
+    if (at == NULL || exchange->trace_id.size == 0 || exchange->span_id.size == 0) {
         return false;
     }
     memcpy(at, "00-", 3);
@@ -150,8 +157,8 @@ static bool apply_trace(struct exchange *exchange, bool trusted)
     memcpy(at + 36, exchange->span_id.at, 16);
     at[52] = '-';
     memcpy(at + 53, flags.at, 2);
-    return fields_set(fields, TEXT("x-request-id"), exchange->request_id) &&
-           fields_set(fields, TEXT("traceparent"), text_of(at, 55));
+    return put(exchange, trusted, FIELD_X_REQUEST_ID, exchange->request_id) &&
+           put(exchange, trusted, FIELD_TRACEPARENT, text_of(at, 55));
 }
 
 /* "a, b" when a trusted peer sent a chain, else the address alone. */
@@ -219,18 +226,18 @@ bool forwarding_apply(struct exchange *exchange)
     /* Host is written from exchange->authority. */
     remove_fields(fields, MASK(FIELD_HOST) | (trusted ? 0 : client_fields | trace_fields));
     bool room = apply_trace(exchange, trusted) &&
-                fields_set(fields, TEXT("x-forwarded-for"), join(exchange, chain, ip)) &&
-                fields_set(fields, TEXT("forwarded"),
-                           join(exchange, forwarded, forwarded_of(exchange, ip))) &&
-                fields_add(fields, TEXT("via"), TEXT("1.1 weft"));
+                put(exchange, trusted, FIELD_X_FORWARDED_FOR, join(exchange, chain, ip)) &&
+                put(exchange, trusted, FIELD_FORWARDED,
+                    join(exchange, forwarded, forwarded_of(exchange, ip))) &&
+                fields_add_id(fields, FIELD_VIA, TEXT("1.1 weft"));
     if (room && (!trusted || !fields_find(fields, FIELD_X_FORWARDED_PROTO))) {
-        room = fields_set(fields, TEXT("x-forwarded-proto"), TEXT("http"));
+        room = put(exchange, trusted, FIELD_X_FORWARDED_PROTO, TEXT("http"));
     }
     if (room && (!trusted || !fields_find(fields, FIELD_X_FORWARDED_HOST))) {
-        room = fields_set(fields, TEXT("x-forwarded-host"), exchange->authority);
+        room = put(exchange, trusted, FIELD_X_FORWARDED_HOST, exchange->authority);
     }
     if (room && (!trusted || !fields_find(fields, FIELD_X_FORWARDED_PORT))) {
-        room = fields_set(fields, TEXT("x-forwarded-port"), port_of(exchange));
+        room = put(exchange, trusted, FIELD_X_FORWARDED_PORT, port_of(exchange));
     }
     return room;
 }
