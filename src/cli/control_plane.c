@@ -225,6 +225,11 @@ bool control_plane_watch(struct control_plane *plane, void *owner, void (*on_cha
     return file_source_watch(plane->files, plane->loop, on_files, plane, error);
 }
 
+void control_plane_leave(struct control_plane *plane)
+{
+    file_source_unwatch(plane->files);
+}
+
 void control_plane_rescan(struct control_plane *plane)
 {
     file_source_rescan(plane->files);

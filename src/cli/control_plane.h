@@ -37,6 +37,9 @@ bool control_plane_load(struct control_plane *plane);
 /* Follows the files from now on; on_change comes after each evaluation. */
 bool control_plane_watch(struct control_plane *plane, void *owner, void (*on_change)(void *owner),
                          struct error *error);
+/* What is in force stays as it is from now on: for a process that drains while its successor
+ * follows the same files, and would tell every finding a second time. */
+void control_plane_leave(struct control_plane *plane);
 /* Looks at the files now. */
 void control_plane_rescan(struct control_plane *plane);
 /* "file:line" of a key of an xDS resource, route or backend; for explain's find_origin. */

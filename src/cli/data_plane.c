@@ -25,7 +25,7 @@ struct bound_listener {
     bool in_plan;
 };
 
-/* ---- sockets ---------------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 static void socket_key(const struct address *address, unsigned worker, char out[PARENT_KEY_MAX])
 {
@@ -147,8 +147,8 @@ static void close_listeners(struct data_plane *plane)
     }
 }
 
-/* Opens what is new. `again`: what failed before is tried once more; where that succeeds the control
- * plane is asked for it anew, so that it can be acknowledged. */
+/* Opens what is new. `again`: what failed before is tried once more; where that succeeds the
+ * control plane is asked for it anew, so that it can be acknowledged. */
 static void open_listeners(struct data_plane *plane, bool again)
 {
     plane->failing = false;
@@ -175,7 +175,7 @@ static void open_listeners(struct data_plane *plane, bool again)
     }
 }
 
-/* ---- plans ------------------------------------------------------------------------------------ */
+/* ---- plans ----------------------------------------------------------------------------------- */
 
 static void put_in_force(struct data_plane *plane)
 {
@@ -317,7 +317,7 @@ static void on_idle(void *owner)
     }
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Decision 17: half of the descriptors, the soft limit raised to the hard one. */
 static uint32_t connection_cap(const struct run_options *options)

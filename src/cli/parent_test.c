@@ -116,6 +116,8 @@ static void answer(struct fake *fake, int fd)
     } else if (word == 'd') {
         parent_link_drop(&fake->link, TEXT("main"));
         close(fake->listening.fd);
+    } else if (word == 'o') {
+        take_or_listen(fake, "other");
     }
     snprintf(text, sizeof(text), "%d %d", (int)getpid(), (int)hangups_seen);
     ensure(write(fd, text, strlen(text)) > 0);
@@ -135,6 +137,7 @@ static void on_fake_drain(struct parent_link *link)
 {
     struct fake *fake = link->owner;
     parent_link_draining(link);
+    write_file(fake->folder, link->replaced ? "replaced" : "drained", "x", true);
     if (!has_file(fake->folder, "stuck")) {
         parent_link_drop(link, TEXT("main")); /* as listeners do; a successor's stay open */
         loop_stop(fake->loop);
@@ -169,6 +172,9 @@ static int fake_child(const char *folder)
     }
     if (has_file(folder, "many")) {
         keep_many(&fake);
+    }
+    while (has_file(folder, "wait")) {
+        usleep(1000);
     }
     if (!has_file(folder, "never_ready")) {
         parent_link_ready(&fake.link);
@@ -297,7 +303,7 @@ static int clear(void **state)
     }
     static const char *const names[] = { "weft", "weft.new", "log", "main", "other", "many", "back",
                                          "starts", "ready", "stuck", "crash", "second", "exit_4",
-                                         "never_ready", "notify" };
+                                         "never_ready", "notify", "wait", "replaced", "drained" };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         snprintf(command, sizeof(command), "%s/%s", bench->folder, names[i]);
         unlink(command);
@@ -583,6 +589,45 @@ static void ten_upgrades_keep_pid_and_socket_and_refuse_nobody(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static void a_child_hears_whether_another_has_its_sockets(void **state)
+{
+    struct bench *bench = *state;
+    start_ready(bench);
+    kill(bench->parent, SIGUSR2);
+    wait_for_size(bench, "replaced", 1);
+    assert_int_equal(file_size(bench, "drained"), 0);
+    wait_for_size(bench, "ready", 2);
+    kill(bench->parent, SIGTERM);
+    int status = wait_for_end(bench);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(file_size(bench, "drained"), 1);
+    assert_int_equal(file_size(bench, "replaced"), 1);
+}
+
+/* A socket which the old child opened when the new one had been handed its own: the new one does
+ * not know it, so nobody would accept from the parent's copy. */
+static void a_socket_opened_during_an_upgrade_is_not_kept(void **state)
+{
+    struct bench *bench = *state;
+    start_ready(bench);
+    pid_t old = ask(bench, "p", NULL);
+    write_file(bench->folder, "wait", "", false);
+    kill(bench->parent, SIGUSR2);
+    wait_for_size(bench, "starts", 2);
+    assert_true(ask(bench, "o", NULL) == old);
+    int fd = connect_to(bench, "other");
+    assert_true(fd >= 0);
+    close(fd);
+    forget_file(bench, "wait");
+    wait_for_size(bench, "ready", 2);
+    for (int i = 0; i < 400 && (fd = connect_to(bench, "other")) >= 0; i++) {
+        close(fd);
+        nap_ms(5);
+    }
+    assert_int_equal(fd, -1);
+    assert_true(ask(bench, "p", NULL) != old);
+}
+
 static void failed_upgrade(struct bench *bench, const char *content, const char *words)
 {
     start_ready(bench);
@@ -706,6 +751,8 @@ int main(int argc, char **argv)
         CASE(restarts_slow_down_while_every_child_crashes),
         CASE(a_code_before_ready_ends_the_parent_with_it),
         CASE(a_child_that_drains_by_itself_ends_the_parent),
+        CASE(a_child_hears_whether_another_has_its_sockets),
+        CASE(a_socket_opened_during_an_upgrade_is_not_kept),
         CASE(a_second_sigterm_kills_at_once),
         CASE(a_child_drains_when_its_parent_is_killed),
         CASE(sighup_goes_on_to_the_child),

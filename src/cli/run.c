@@ -20,7 +20,7 @@
 #define DRAIN_LOOK_MS 20
 #define UPKEEP_MS     60000
 
-/* ---- readiness -------------------------------------------------------------------------------- */
+/* ---- readiness ------------------------------------------------------------------------------- */
 
 static void announce(struct runtime *runtime)
 {
@@ -59,7 +59,7 @@ static bool on_ready(void *owner, struct buffer *reason)
     return false;
 }
 
-/* ---- signals and drain ------------------------------------------------------------------------ */
+/* ---- signals and drain ----------------------------------------------------------------------- */
 
 static void on_drain_timer(struct timer *timer)
 {
@@ -109,6 +109,7 @@ static void begin_yielding(struct runtime *runtime)
         runtime->accepting_stopped = true;
         runtime->drain_deadline_ms =
             loop_now_ms(runtime->loop) + runtime->options.drain_timeout_ms;
+        control_plane_leave(&runtime->control);
         data_plane_drain(&runtime->data, DRAIN_REPLACED);
         admin_server_stop(runtime->admin_server);
         timer_start(runtime->loop, &runtime->drain_timer, DRAIN_LOOK_MS);
@@ -182,7 +183,7 @@ static bool watch_signals(struct runtime *runtime, struct error *error)
     return loop_watch_level(runtime->loop, &runtime->signals, fd, error);
 }
 
-/* ---- wiring ----------------------------------------------------------------------------------- */
+/* ---- wiring ---------------------------------------------------------------------------------- */
 
 static void send_request(void *owner, struct text request)
 {
@@ -412,6 +413,10 @@ static int run(int argc, char **argv, char **program)
     }
     if (!check_paths(&runtime.options)) {
         return EXIT_FINDINGS;
+    }
+    if (!run_options_paths_exist(&runtime.options, &error)) {
+        fprintf(stderr, "weft run: %s\n", error.text);
+        return EXIT_USAGE;
     }
     if (!runtime.options.no_parent && !parent_link_present()) {
         return parent_run(program, NULL);

@@ -1,4 +1,4 @@
-/* One running process of `weft run`: main loop, control plane, data plane, sources, admin, signals. */
+/* One running process of `weft run`: main loop, control plane, data plane, admin, signals. */
 #pragma once
 
 #include "base/metric.h"

@@ -430,6 +430,40 @@ static void large_answers_do_not_block_others(void **state)
     stop();
 }
 
+static void on_half_stop(struct letter *letter)
+{
+    (void)letter;
+    http_server_stop(it.server);
+}
+
+static void a_stopped_server_answers_once_more(void **state)
+{
+    (void)state;
+    char heard[1024];
+    struct stat status;
+    struct letter letter = { .on_receive = on_half_stop };
+    start((struct http_server_options) { 0 }, false);
+    int fd = dial();
+    say(fd, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    hear_until(fd, "1 GET /1? a []", heard, sizeof(heard));
+    loop_post(it.loop, &letter);
+    for (int i = 0; i < 400 && lstat(it.path, &status) == 0; i++) {
+        usleep(5000);
+    }
+    assert_int_equal(lstat(it.path, &status), -1);
+    say(fd, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(hear(fd, heard, sizeof(heard)));
+    assert_non_null(strstr(heard, "1 GET /2? a []"));
+    assert_non_null(strstr(heard, "Connection: close\r\n"));
+    close(fd);
+    struct sockaddr_storage where;
+    socklen_t size = address_to_sockaddr(&it.address, &where);
+    fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&where, size), -1);
+    close(fd);
+    stop();
+}
+
 static void slow_clients_are_let_go(void **state)
 {
     (void)state;
@@ -519,6 +553,7 @@ int main(void)
         cmocka_unit_test(takes_the_largest_body),
         cmocka_unit_test(serves_only_loopback_names_where_asked),
         cmocka_unit_test(large_answers_do_not_block_others),
+        cmocka_unit_test(a_stopped_server_answers_once_more),
         cmocka_unit_test(slow_clients_are_let_go),
         cmocka_unit_test(idle_connections_make_room),
     };

@@ -44,7 +44,7 @@ void downstream_reap(struct worker *worker)
     }
 }
 
-/* ---- time limits ------------------------------------------------------------------------------ */
+/* ---- time limits ----------------------------------------------------------------------------- */
 
 static void start_timer(struct downstream *downstream, enum downstream_timer purpose, uint64_t ms)
 {
@@ -178,7 +178,7 @@ static void on_timer(struct timer *timer)
     }
 }
 
-/* ---- closing ---------------------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 /* Reads away what the client still sends, so that it can read our last answer before the reset. */
 static void linger(struct downstream *downstream)
@@ -242,7 +242,7 @@ void downstream_exchange_aborted(struct downstream *downstream)
     close_now(downstream, true);
 }
 
-/* ---- reading requests ------------------------------------------------------------------------- */
+/* ---- reading requests ------------------------------------------------------------------------ */
 
 static uint32_t idle_ms(const struct downstream *downstream)
 {
@@ -372,7 +372,7 @@ static void on_ready(struct transport *transport)
     }
 }
 
-/* ---- accepting -------------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 void downstream_accept(struct listener *listener, int fd, const struct address *peer)
 {

@@ -37,7 +37,7 @@ enum downstream_timer {
 _Static_assert(sizeof(struct downstream) <= 320, "ten thousand of them idle");
 
 void downstream_accept(struct listener *listener, int fd, const struct address *peer);
-/* The exchange is over and its response delivered. keep: the connection may serve another request. */
+/* The exchange is over and its response delivered. keep: the connection may serve another one. */
 void downstream_exchange_ended(struct downstream *downstream, bool keep);
 /* The exchange is over in the middle of something: the connection is reset. */
 void downstream_exchange_aborted(struct downstream *downstream);
@@ -47,8 +47,8 @@ void downstream_watch_slow_reader(struct downstream *downstream);
 void downstream_watch_slow_body(struct downstream *downstream);
 void downstream_watch_tunnel(struct downstream *downstream, uint32_t idle_ms);
 void downstream_unwatch(struct downstream *downstream);
-/* Idle connections of one listener that no longer accepts, or of all (NULL): each is closed unless a
- * request comes within DOWNSTREAM_RETIRED_MS; one that comes is answered with `Connection: close`. */
+/* Idle connections of one listener that no longer accepts, or of all (NULL): each is closed unless
+ * a request comes within DOWNSTREAM_RETIRED_MS, and that is answered with `Connection: close`. */
 void downstream_retire_idle(struct worker *worker, const struct worker_listener *listener);
 void downstream_close_all(struct worker *worker);
 /* Closes an idle connection (shed.c). */

@@ -192,6 +192,11 @@ def test_the_configuration_changes_while_the_old_process_drains(upgradable, orig
         running.write(gateway(running.port, more), service('shop', origin), route(rule('shop')))
         assert running.becomes(lambda: answers(more), 5)
         assert 'cannot listen' not in running.log() and old in running.children()
+        running.write(route(rule('nobody', prefix='/bad')), file='bad.yaml')
+        running.logged('nobody')
+        time.sleep(0.3)
+        assert running.log().count('nobody') == 1  # told by one process
+        running.remove('bad.yaml')
         running.write(gateway(running.port), service('shop', origin), route(rule('shop')))
         assert process.wait_for_port_free(more)
         assert running.get('/').status == 200

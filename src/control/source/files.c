@@ -557,6 +557,21 @@ bool file_source_watch(struct file_source *source, struct loop *loop,
     return true;
 }
 
+void file_source_unwatch(struct file_source *source)
+{
+    if (source->loop == NULL) {
+        return;
+    }
+    timer_stop(&source->settle);
+    timer_stop(&source->poll);
+    timer_stop(&source->slice);
+    if (source->inotify >= 0) {
+        loop_unwatch(source->loop, &source->watch);
+        close(source->inotify);
+        source->inotify = -1;
+    }
+}
+
 void file_source_rescan(struct file_source *source)
 {
     ensure(source->loop != NULL);
@@ -590,17 +605,7 @@ void file_source_free(struct file_source *source)
     if (source == NULL) {
         return;
     }
-    if (source->loop != NULL) {
-        timer_stop(&source->settle);
-        timer_stop(&source->poll);
-        timer_stop(&source->slice);
-        if (source->inotify >= 0) {
-            loop_unwatch(source->loop, &source->watch);
-        }
-    }
-    if (source->inotify >= 0) {
-        close(source->inotify);
-    }
+    file_source_unwatch(source);
     const struct map_entry *entry;
     for (size_t cursor = 0; (entry = map_next(&source->files, &cursor)) != NULL;) {
         free_known(entry->value);

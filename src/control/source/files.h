@@ -29,6 +29,8 @@ struct change_list file_source_load(struct file_source *source);
 bool file_source_watch(struct file_source *source, struct loop *loop,
                        void (*on_change)(void *owner, struct change_list changes), void *owner,
                        struct error *error);
+/* Follows no further; what was read so far stays. */
+void file_source_unwatch(struct file_source *source);
 /* Looks again now (SIGHUP): the result comes through on_change, also when nothing changed. */
 void file_source_rescan(struct file_source *source);
 /* Files read so far, for tests and metrics. */

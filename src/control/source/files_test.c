@@ -287,6 +287,34 @@ static void waits_for_quiet_but_not_for_ever(void **state)
     assert_in_range(first_ms, 150, 600);
 }
 
+/* Truncated, an in-place write holds nothing; the quiet of a slow writer is no end. */
+static void waits_for_a_writer_to_close(void **state)
+{
+    (void)state;
+    write_map("a.yaml", "a", "1");
+    follow();
+    FILE *file = fopen(path("a.yaml"), "w");
+    assert_non_null(file);
+    wait_calls(1, 3 * FILES_SETTLE_MS);
+    assert_string_equal(value_of("a"), "1");
+    fputs("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", file);
+    fflush(file);
+    wait_calls(1, 3 * FILES_SETTLE_MS / 2);
+    assert_string_equal(value_of("a"), "1");
+    fputs("data: {k: '2'}\n", file);
+    fclose(file);
+    wait_calls(1, 2000);
+    assert_string_equal(value_of("a"), "2");
+    assert_int_equal(calls, 1);
+    /* One that never closes is read in the end. */
+    file = fopen(path("a.yaml"), "w");
+    assert_non_null(file);
+    wait_calls(2, 2000);
+    fclose(file);
+    assert_int_equal(calls, 2);
+    assert_string_equal(value_of("a"), "");
+}
+
 static void follows_a_mounted_config_map(void **state)
 {
     (void)state;
@@ -342,6 +370,21 @@ static void rescans_on_demand(void **state)
     file_source_rescan(source);
     assert_string_equal(value_of("a"), "2");
     assert_int_equal(calls, 2);
+}
+
+static void follows_no_further_when_told(void **state)
+{
+    (void)state;
+    write_map("a.yaml", "a", "1");
+    follow();
+    write_map("a.yaml", "a", "2");
+    file_source_unwatch(source);
+    wait_calls(1, FILES_POLL_MS / 4);
+    assert_int_equal(calls, 0);
+    assert_string_equal(value_of("a"), "1");
+    file_source_rescan(source);
+    wait_calls(1, 1000);
+    assert_string_equal(value_of("a"), "2");
 }
 
 static void write_routes(int file, int salt)
@@ -426,10 +469,12 @@ int main(void)
         TEST(takes_files_by_precedence),
         TEST(follows_changes),
         TEST(waits_for_quiet_but_not_for_ever),
+        TEST(waits_for_a_writer_to_close),
         TEST(follows_a_mounted_config_map),
         TEST(looks_where_inotify_is_silent),
         TEST(passes_over_other_files),
         TEST(rescans_on_demand),
+        TEST(follows_no_further_when_told),
         TEST(changes_one_of_many_quickly),
         TEST(reads_much_in_slices),
     };
