@@ -85,20 +85,29 @@ static bool put(struct exchange *exchange, bool trusted, enum field_id id, struc
     return trusted ? fields_set_id(fields, id, value) : fields_add_id(fields, id, value);
 }
 
+/* Eight hex digits of a number, least significant first, in one word. */
+static uint64_t hex_digits(uint32_t number)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t digits = number;
+    digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+    digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    digits = (digits | digits << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t letters = ((digits + ones * 6) >> 4) & ones;
+    return digits + ones * '0' + letters * ('a' - '0' - 10);
+}
+
+/* Random digits, a multiple of 16 of them. */
 static struct text hex_of(struct exchange *exchange, size_t digits)
 {
-    static const char hex[] = "0123456789abcdef";
     char *at = exchange_alloc(exchange, digits);
     if (at == NULL) {
         return text_of("", 0);
     }
-    uint64_t bits = 0;
-    for (size_t i = 0; i < digits; i++) {
-        if (i % 16 == 0) {
-            bits = random_next(&exchange->worker->random) | 1; /* never all zero */
-        }
-        at[i] = hex[bits & 15];
-        bits >>= 4;
+    for (size_t i = 0; i < digits; i += 16) {
+        uint64_t bits = random_next(&exchange->worker->random) | 1; /* never all zero */
+        uint64_t halves[] = { hex_digits((uint32_t)bits), hex_digits((uint32_t)(bits >> 32)) };
+        memcpy(at + i, halves, sizeof(halves));
     }
     return text_of(at, digits);
 }
