@@ -47,7 +47,7 @@ static int run(int argc, char **argv, char **program)
         fputs("weft check: name a folder or file with Gateway API resources\n", stderr);
         return EXIT_USAGE;
     }
-    if (!folder_open(&folder, &options, &error)) {
+    if (!run_options_paths_exist(&options, &error) || !folder_open(&folder, &options, &error)) {
         fprintf(stderr, "weft check: %s\n", error.text);
         return EXIT_USAGE;
     }

@@ -2,9 +2,11 @@
  * come. */
 #include "cli/options.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum option_kind {
     OPTION_FLAG, OPTION_U32, OPTION_U64, OPTION_STRING, OPTION_ADDRESS,
@@ -199,6 +201,16 @@ bool run_options_parse(struct run_options *options, int argc, char **argv, struc
     const char *slashes = options->encoded_slashes;
     if (slashes && strcmp(slashes, "keep") != 0 && strcmp(slashes, "refuse") != 0) {
         return error_set(error, "--encoded-slashes is keep or refuse");
+    }
+    return true;
+}
+
+bool run_options_paths_exist(const struct run_options *options, struct error *error)
+{
+    for (unsigned i = 0; i < options->path_count; i++) {
+        if (access(options->paths[i], R_OK) != 0) {
+            return error_errno(error, errno, "%s cannot be read", options->paths[i]);
+        }
     }
     return true;
 }

@@ -59,6 +59,8 @@ struct run_options {
 void run_options_defaults(struct run_options *options);
 /* Reads what follows the command's name. Texts point into argv. */
 bool run_options_parse(struct run_options *options, int argc, char **argv, struct error *error);
+/* Whether every path that is named exists: a mistyped folder is told at once. */
+bool run_options_paths_exist(const struct run_options *options, struct error *error);
 /* Prints the options with their defaults, one a line. */
 void run_options_help(void);
 /* `weft defaults`: every limit and time with its value, as text or JSON. */
