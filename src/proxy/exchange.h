@@ -131,6 +131,10 @@ struct exchange {
     _Alignas(16) char inline_memory[2048];
 };
 
+_Static_assert(sizeof(struct attempt) <= 224, "one in every exchange");
+_Static_assert(offsetof(struct exchange, request) <= 960, "zeroed for every request");
+_Static_assert(sizeof(struct exchange) <= 9728, "one for every request under way");
+
 /* Takes a zeroed exchange off the slab, NULL without memory. request.fields is left as it is. */
 struct exchange *exchange_new(struct downstream *downstream);
 /* The head is read: everything from here to the response. */

@@ -18,6 +18,20 @@ static void open_plain(void)
     bed_pair(&bed, &client, &backend);
 }
 
+/* A request id and a trace, in digits and never the same. */
+static void must_carry_new_ids(const char *head)
+{
+    static char last[56];
+    const char *id = strstr(head, "x-request-id: "), *trace = strstr(head, "traceparent: ");
+    assert_non_null(id);
+    assert_non_null(trace);
+    assert_int_equal(strspn(id + 14, "0123456789abcdef"), 32);
+    assert_int_equal(strspn(trace + 13, "0123456789abcdef-"), 55);
+    assert_memory_equal(trace + 13, "00-", 3);
+    assert_memory_not_equal(trace + 13, last, 55);
+    memcpy(last, trace + 13, 55);
+}
+
 static void requests_share_both_connections(void **state)
 {
     open_plain();
@@ -26,6 +40,7 @@ static void requests_share_both_connections(void **state)
         const char *head = peer_hear(&backend, HEAD_END);
         assert_memory_equal(head, "GET /a HTTP/1.1\r\nhost: h\r\n", 26);
         assert_non_null(strstr(head, "x-forwarded-for: 127.0.0.1\r\n"));
+        must_carry_new_ids(head);
         peer_say(&backend, OK);
         assert_string_equal(peer_hear(&client, HEAD_END),
                             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");

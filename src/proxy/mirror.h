@@ -21,6 +21,8 @@ struct mirror_attempt {
     bool keep_alive;
 };
 
+_Static_assert(sizeof(struct mirror_attempt) <= 240, "up to MIRRORS_MAX for every request");
+
 /* Starts the mirrors of the exchange's route whose share it falls into. */
 void mirror_start_all(struct exchange *exchange);
 /* A piece of the request's body, before it is sent to the endpoint. */

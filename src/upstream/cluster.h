@@ -61,6 +61,8 @@ struct connection {
     uint64_t started_ns; /* connect began */
 };
 
+_Static_assert(sizeof(struct connection) <= 144, "kept while idle, up to 1,024 a worker");
+
 void upstreams_init(struct upstreams *upstreams, struct loop *loop);
 void upstreams_fini(struct upstreams *upstreams);
 /* Follows a new plan: clusters already in use take their new configuration, or are retired. */
