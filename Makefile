@@ -8,4 +8,4 @@ bench:     ; @tools/deps bench && tools/build && bench/run
 interop:   ; @tools/deps test && tools/build && test/interop/run
 fuzz:      ; @tools/fuzz
 lint:      ; @tools/lint
-clean:     ; rm -rf build build-test build-clang build-tsan build-fuzz
+clean:     ; rm -rf build build-cost build-test build-clang build-tsan build-fuzz
