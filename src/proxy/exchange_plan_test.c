@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define HEAD_END "\r\n\r\n"
 
@@ -108,6 +109,31 @@ static void a_removed_listener_finishes(void **state)
     bed_end(&bed, &client, &backend);
 }
 
+static unsigned count_listeners(void)
+{
+    unsigned count = 0;
+    struct list *listeners = &bed.worker->listeners;
+    for (struct list *link = listeners->next; link != listeners; link = link->next) {
+        count++;
+    }
+    return count;
+}
+
+static void closed_listeners_are_forgotten(void **state)
+{
+    bed_open(&bed, &(struct bed_setup) { 0 });
+    for (int i = 0; i < 10; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        assert_true(fd >= 0 && listen(fd, 1) == 0);
+        worker_post_listen(bed.worker, TEXT("other"), fd, false);
+        bed_settle(&bed);
+        assert_in_range(count_listeners(), 2, 3);
+        worker_post_unlisten(bed.worker, TEXT("other"));
+        bed_settle(&bed);
+    }
+    bed_close(&bed);
+}
+
 static void draining_finishes_what_is_open(void **state)
 {
     struct peer idle, half;
@@ -160,6 +186,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_backend_goes_during_its_exchange),
     cmocka_unit_test(idle_connections_go_with_their_backend),
     cmocka_unit_test(a_removed_listener_finishes),
+    cmocka_unit_test(closed_listeners_are_forgotten),
     cmocka_unit_test(draining_finishes_what_is_open),
     cmocka_unit_test(a_worker_may_end_in_the_middle),
 };

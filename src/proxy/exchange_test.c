@@ -317,6 +317,53 @@ static void refuses_connections_above_the_cap(void **state)
     bed_close(&bed);
 }
 
+struct reading {
+    const char *name;
+    int64_t value;
+};
+
+static void on_family(void *owner, const struct metric_definition *definition, unsigned labels)
+{
+}
+
+static void on_sample(void *owner, const struct metric_definition *definition, unsigned labels,
+                      const struct metric_sample *sample)
+{
+    struct reading *reading = owner;
+    if (strcmp(definition->name, reading->name) == 0) {
+        reading->value = sample->value;
+    }
+}
+
+static int64_t gauge(const char *name)
+{
+    struct reading reading = { name, -1 };
+    struct metric_visitor visitor = { .owner = &reading,
+                                      .on_family = on_family,
+                                      .on_sample = on_sample };
+    bed_settle(&bed);
+    metrics_read(bed.metrics, &visitor);
+    return reading.value;
+}
+
+static void open_ones_are_told(void **state)
+{
+    struct peer second;
+    open_plain();
+    client_open(&bed, &second);
+    assert_int_equal(gauge("weft_server_open_connections"), 2);
+    assert_int_equal(gauge("http_server_active_requests"), 0);
+    peer_say(&client, GET);
+    peer_hear(&backend, HEAD_END);
+    assert_int_equal(gauge("http_server_active_requests"), 1);
+    peer_say(&backend, OK);
+    peer_hear_message(&client, "HTTP/1.1 200 OK\r\n", "ok");
+    peer_close(&second);
+    assert_int_equal(gauge("weft_server_open_connections"), 1);
+    assert_int_equal(gauge("http_server_active_requests"), 0);
+    bed_end(&bed, &client, &backend);
+}
+
 static void health_is_answered_here(void **state)
 {
     bed_open(&bed, &(struct bed_setup) { .health = 1 });
@@ -352,6 +399,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(slow_heads_and_silence_end),
     cmocka_unit_test(sheds_idle_connections_when_short),
     cmocka_unit_test(refuses_connections_above_the_cap),
+    cmocka_unit_test(open_ones_are_told),
     cmocka_unit_test(health_is_answered_here),
 };
 

@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define TRIM_MS 1000
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 char *worker_take_chunk(struct worker *worker, bool large)
@@ -101,9 +103,9 @@ struct order {
     struct worker *worker;
     int fd;
     bool flag;
+    enum worker_drain drain;
     size_t name_size;
     char name[];
-    enum worker_drain drain;
 };
 
 static struct order *order_new(struct worker *worker, struct text name,
@@ -121,10 +123,25 @@ static struct order *order_new(struct worker *worker, struct text name,
     return order;
 }
 
+/* Closed listeners whose last connection has ended. */
+static void forget_listeners(struct worker *worker)
+{
+    struct list *link = worker->listeners.next;
+    while (link != &worker->listeners) {
+        struct worker_listener *listener = list_owner(link, struct worker_listener, link);
+        link = link->next;
+        if (listener->fd < 0 && listener->connections == 0) {
+            list_remove(&listener->link);
+            free(listener);
+        }
+    }
+}
+
 static void on_listen(struct letter *letter)
 {
     struct order *order = list_owner(letter, struct order, letter);
     struct worker *worker = order->worker;
+    forget_listeners(worker);
     struct worker_listener *listener = calloc(1, sizeof(*listener) + order->name_size);
     ensure(listener != NULL);
     memcpy((char *)(listener + 1), order->name, order->name_size);
@@ -159,11 +176,11 @@ static void close_listener(struct worker_listener *listener, bool for_good)
 {
     if (listener->fd >= 0) {
         listener_stop(&listener->listener);
-        close(listener->fd);
-        listener->fd = -1;
         if (for_good) {
             shutdown(listener->fd, SHUT_RD);
         }
+        close(listener->fd);
+        listener->fd = -1;
     }
 }
 
@@ -203,9 +220,9 @@ static void on_drain(struct letter *letter)
         }
         downstream_retire_idle(worker, NULL);
         upstreams_close_idle(&worker->upstreams);
+        __atomic_store_n(&worker->ended_accepting, true, __ATOMIC_RELEASE);
     }
     free(order);
-        __atomic_store_n(&worker->ended_accepting, true, __ATOMIC_RELEASE);
 }
 
 void worker_post_drain(struct worker *worker, enum worker_drain how)
@@ -234,11 +251,34 @@ uint32_t worker_connections(const struct worker *worker)
     return __atomic_load_n(&worker->connections, __ATOMIC_RELAXED);
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
-
 bool worker_is_closed(const struct worker *worker)
 {
     return __atomic_load_n(&worker->ended_accepting, __ATOMIC_ACQUIRE);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* Memory of a burst goes back to the system when a second has passed without any use of it. */
+static void on_trim(struct timer *timer)
+{
+    struct worker *worker = list_owner(timer, struct worker, trim);
+    struct slab *slabs[] = { &worker->chunks, &worker->large_chunks, &worker->downstreams,
+                             &worker->exchanges, &worker->mirrors,
+                             &worker->upstreams.connections };
+    bool again = false;
+    for (size_t i = 0; i < sizeof(slabs) / sizeof(slabs[0]); i++) {
+        again = slab_trim(slabs[i]) || again;
+    }
+    if (again) {
+        timer_start(worker->loop, &worker->trim, TRIM_MS);
+    }
+}
+
+static bool has_empty_blocks(const struct worker *worker)
+{
+    return worker->chunks.empty_blocks > 1 || worker->large_chunks.empty_blocks > 1 ||
+           worker->exchanges.empty_blocks > 1 || worker->downstreams.empty_blocks > 1 ||
+           worker->upstreams.connections.empty_blocks > 1;
 }
 
 static void on_turn_end(void *owner)
@@ -248,8 +288,12 @@ static void on_turn_end(void *owner)
     mirror_reap(worker);
     downstream_reap(worker);
     upstreams_reap(&worker->upstreams);
+    series_set_open(worker->series, worker->connections, (uint32_t)worker->exchanges.live);
     if (worker->options.access_log) {
         ring_flush(worker->options.access_log);
+    }
+    if (!timer_is_running(&worker->trim) && has_empty_blocks(worker)) {
+        timer_start(worker->loop, &worker->trim, TRIM_MS);
     }
 }
 
@@ -288,6 +332,7 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
     worker->scratch = map_scratch(SCRATCH_SIZE);
     worker->encode = map_scratch(ENCODE_SIZE);
     worker->series = series_cache_new(options->metrics, options->index);
+    timer_init(&worker->trim, on_trim);
     loop_on_turn_end(worker->loop, on_turn_end, worker);
     return worker;
 }
@@ -348,6 +393,7 @@ void worker_free(struct worker *worker)
     if (worker->plan) {
         plan_hold_unref(worker->plan);
     }
+    timer_stop(&worker->trim);
     loop_free(worker->loop);
     slab_fini(&worker->chunks);
     slab_fini(&worker->large_chunks);

@@ -40,7 +40,8 @@ struct plan_hold {
     uint32_t users;
 };
 
-/* A socket this worker accepts from. Lives until the worker ends; `config` follows the plan. */
+/* A socket this worker accepts from. Lives while it is open or has connections; `config`
+ * follows the plan. */
 struct worker_listener {
     struct listener listener; /* first */
     struct list link;
@@ -76,6 +77,7 @@ struct worker {
     bool ended_accepting; /* for good; readable from any thread */
     bool ready; /* what /readyz says */
     struct series_cache *series;
+    struct timer trim; /* runs while slabs hold empty blocks */
     /* Scratch of one callback: never held across turns. */
     char *scratch; /* SCRATCH_SIZE */
     char *encode;  /* ENCODE_SIZE */
@@ -107,9 +109,9 @@ void worker_post_drain(struct worker *worker, enum worker_drain how);
 void worker_post_ready(struct worker *worker, bool ready);
 /* Open downstream connections, readable from any thread. */
 uint32_t worker_connections(const struct worker *worker);
-
 /* DRAIN_STOP or DRAIN_REPLACED has been done: no further connection comes. From any thread. */
 bool worker_is_closed(const struct worker *worker);
+
 /* --- the worker's own thread --- */
 char *worker_take_chunk(struct worker *worker, bool large);
 void worker_give_chunk(struct worker *worker, char *chunk, bool large);
