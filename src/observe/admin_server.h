@@ -19,8 +19,8 @@ struct admin_sockets {
 /* NULL with error where one cannot be bound. The admin stays the caller's and outlives it. */
 struct admin_server *admin_server_open(struct loop *loop, struct admin *admin,
                                        const struct admin_sockets *sockets, struct error *error);
-/* Takes over a bound, listening, non-blocking descriptor as the given surface. is_loopback: of a TCP
- * one, only requests for loopback hosts are answered. */
+/* Takes over a bound, listening, non-blocking descriptor as the given surface. is_loopback: of a
+ * TCP one, only requests for loopback hosts are answered. */
 bool admin_server_take(struct admin_server *server, int fd, enum admin_surface surface,
                        bool is_loopback, struct error *error);
 /* Stops listening; open connections end with their next answer. */

@@ -135,7 +135,8 @@ static uint64_t mix(uint64_t a)
     return a;
 }
 
-static void fill_slot(struct series_cache *cache, struct slot *slot, const struct exchange *exchange)
+static void fill_slot(struct series_cache *cache, struct slot *slot,
+                      const struct exchange *exchange)
 {
     struct proxy_metrics *metrics = cache->metrics;
     char status[8];

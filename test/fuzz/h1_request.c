@@ -1,13 +1,14 @@
-/* Request heads: any cut gives the same result, and a head that was taken is taken again, as the same,
- * when it is written anew. */
+/* Request heads: any cut gives the same result, and a head that was taken is taken again, as the
+ * same, when it is written anew. */
 #include "target.h"
 
 #include "http/h1.h"
 
 #include <stdlib.h>
 
-static enum h1_result read_cut(const char *span, size_t size, size_t step, struct request_head *head,
-                               size_t *out_size, enum h1_reason *out_reason)
+static enum h1_result read_cut(const char *span, size_t size, size_t step,
+                               struct request_head *head, size_t *out_size,
+                               enum h1_reason *out_reason)
 {
     struct h1_head_reader reader;
     h1_head_reader_init(&reader);

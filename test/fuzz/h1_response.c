@@ -1,5 +1,5 @@
-/* Response heads, the first byte choosing the method they answer: any cut gives the same result, and
- * the framing of what was taken is one of those RFC 9112 6.3 allows. */
+/* Response heads, the first byte choosing the method they answer: any cut gives the same result,
+ * and the framing of what was taken is one of those RFC 9112 6.3 allows. */
 #include "target.h"
 
 #include "http/h1.h"
@@ -24,7 +24,8 @@ static enum h1_result read_cut(enum http_method method, const char *span, size_t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum http_method methods[] = { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_OTHER };
+    static const enum http_method methods[] = { METHOD_GET, METHOD_HEAD, METHOD_POST,
+                                                METHOD_OTHER };
     static struct response_head whole;
     static struct response_head parts;
     if (size < 2) {

@@ -1,5 +1,5 @@
-/* Files of the operator, the first byte choosing YAML or JSON: reading never fails without a finding,
- * and reading the same again takes over what did not change. */
+/* Files of the operator, the first byte choosing YAML or JSON: reading never fails without a
+ * finding, and reading the same again takes over what did not change. */
 #include "target.h"
 
 #include "control/intake.h"

@@ -1,5 +1,5 @@
-/* Runs a fuzz target over its corpus, as a test: each file, every prefix of a small one, and each with
- * some bytes changed in a way that is the same every time. Arguments: files and folders. */
+/* Runs a fuzz target over its corpus, as a test: each file, every prefix of a small one, and each
+ * with some bytes changed in a way that is the same every time. Arguments: files and folders. */
 #include "target.h"
 
 #include <dirent.h>
@@ -29,7 +29,9 @@ static void run(const uint8_t *data, size_t size)
 
 static void run_changed(uint8_t *data, size_t size)
 {
-    static const uint8_t bytes[] = { 0, '\r', '\n', ' ', ':', '%', '/', 0x7f, 0x80, 0xff, '0', ';' };
+    static const uint8_t bytes[] = {
+        0, '\r', '\n', ' ', ':', '%', '/', 0x7f, 0x80, 0xff, '0', ';'
+    };
     uint32_t state = (uint32_t)size * 2654435761u + 1;
     for (unsigned i = 0; i < CHANGES && size > 0; i++) {
         state = state * 1664525u + 1013904223u;

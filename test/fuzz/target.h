@@ -1,5 +1,5 @@
-/* What a fuzz target is: one function over bytes, and checks that abort. libFuzzer calls it with what
- * it invents, replay.c with the corpus. */
+/* What a fuzz target is: one function over bytes, and checks that abort. libFuzzer calls it with
+ * what it invents, replay.c with the corpus. */
 #pragma once
 
 #include "base/ensure.h"

@@ -1,5 +1,5 @@
-/* Paths, hosts and queries, the first byte choosing the rules: normalizing is idempotent, what it lets
- * through holds nothing a path policy could be fooled with. */
+/* Paths, hosts and queries, the first byte choosing the rules: normalizing is idempotent, what it
+ * lets through holds nothing a path policy could be fooled with. */
 #include "target.h"
 
 #include "http/uri.h"
@@ -13,7 +13,8 @@ static void check_normal(struct text path, const struct path_rules *rules)
     ensure(!text_ends_with(path, TEXT("/..")) && !text_ends_with(path, TEXT("/.")));
     ensure(!rules->merge_slashes || path.size == text_find(path, TEXT("//")));
     if (rules->encoded_slash == PATH_REFUSE) {
-        ensure(path.size == text_find(path, TEXT("%2F")) && path.size == text_find(path, TEXT("%2f")));
+        ensure(path.size == text_find(path, TEXT("%2F")) &&
+               path.size == text_find(path, TEXT("%2f")));
     }
     for (size_t i = 0; i < path.size; i++) {
         unsigned char c = (unsigned char)path.at[i];

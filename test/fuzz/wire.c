@@ -1,5 +1,5 @@
-/* Configuration on the wire, the first byte choosing the type: what the guard lets through decodes, and
- * what was decoded packs to bytes that decode to the same again. */
+/* Configuration on the wire, the first byte choosing the type: what the guard lets through decodes,
+ * and what was decoded packs to bytes that decode to the same again. */
 #include "target.h"
 
 #include "xds/guard.h"
