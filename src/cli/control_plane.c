@@ -11,6 +11,7 @@
 #include "control/source/files.h"
 #include "control/store.h"
 #include "control/translate/translate.h"
+#include "net/listener.h"
 #include "xds/registry.h"
 
 #include <stdio.h>
@@ -38,7 +39,9 @@ static void on_nack(void *owner, struct ads_stream *stream, struct text type_url
     log_error("xds", "refused by the proxy: %.*s (%.*s:%u): %.*s", TEXT_ARG(name),
               TEXT_ARG(place.file), place.line, TEXT_ARG(reason));
     if (text_equal(type_url, TYPE_LISTENER)) {
-        graph_set_listener_state(plane->graph, name, LISTENER_FAILED, reason);
+        bool unusable = text_find(reason, TEXT(LISTEN_NO_SUCH_ADDRESS)) < reason.size;
+        graph_set_listener_state(plane->graph, name,
+                                 unusable ? LISTENER_ADDRESS_UNUSABLE : LISTENER_FAILED, reason);
     }
 }
 

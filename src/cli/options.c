@@ -250,17 +250,25 @@ void run_options_print(const struct run_options *options, bool json)
     }
 }
 
-/* The cgroup's CPU quota (v2), rounded up; 0: none. */
+/* The cgroup's CPU quota (v2: "QUOTA PERIOD" or "max PERIOD"), rounded up; 0: none. */
 static unsigned cpu_quota(void)
 {
+    char line[64];
     FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    unsigned long quota = 0, period = 0;
     if (file == NULL) {
         return 0;
     }
-    int got = fscanf(file, "%lu %lu", &quota, &period);
+    size_t size = fread(line, 1, sizeof(line), file);
     fclose(file);
-    return got == 2 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
+    struct text rest = text_of(line, size);
+    struct text word;
+    uint64_t quota, period;
+    rest = text_first(rest, text_find_byte(rest, '\n'));
+    if (!text_split(&rest, ' ', &word) || !text_parse_u64(word, UINT32_MAX, &quota) ||
+        !text_parse_u64(rest, UINT32_MAX, &period) || period == 0) {
+        return 0;
+    }
+    return (unsigned)((quota + period - 1) / period);
 }
 
 unsigned run_workers(const struct run_options *options)

@@ -59,7 +59,7 @@ static int listen_failed(const struct address *address, int reason, int *out_err
     } else if (reason == EADDRINUSE) {
         remedy = "; another process holds the port: stop it or choose another port";
     } else if (reason == EADDRNOTAVAIL) {
-        remedy = "; no interface of this machine has the address";
+        remedy = "; " LISTEN_NO_SUCH_ADDRESS;
     }
     snprintf(error->text + used, sizeof(error->text) - used, "%s", remedy);
     return -1;

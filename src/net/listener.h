@@ -16,6 +16,10 @@ struct listener {
     void (*on_accept)(struct listener *listener, int fd, const struct address *peer);
 };
 
+/* In the error text of listen_tcp for EADDRNOTAVAIL. A refusal crosses the seam as text only, and
+ * the control plane tells this case from the others by these words. */
+#define LISTEN_NO_SUCH_ADDRESS "no interface of this machine has the address"
+
 /* Creates, binds and listens: non-blocking, SO_REUSEADDR, IPV6_V6ONLY, SO_REUSEPORT when asked.
  * With `probe`, first binds without SO_REUSEPORT so that a port in use elsewhere is an error
  * (decision 2). Returns the descriptor or -1; the errno is in *out_errno for the NACK's text. */
