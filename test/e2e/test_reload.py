@@ -94,14 +94,21 @@ def test_a_file_written_slowly_is_read_when_it_is_whole(weft, origin):
     """Truncated and half written, it would take every route away."""
     shop = service('shop', origin)
     running = weft(numbered(0), shop)
-    text = documents(numbered(1, shop)).encode()
-    with running.connect() as wire:
-        with open(os.path.join(running.folder, 'main.yaml'), 'wb', buffering=0) as out:
+    path = os.path.join(running.folder, 'main.yaml')
+    for number in range(1, 11):
+        text = documents(numbered(number, shop)).encode()
+        seen, began = [], time.monotonic()
+        with open(path, 'wb', buffering=0) as out:
             for start in range(0, len(text), len(text) // 3 + 1):
                 out.write(text[start:start + len(text) // 3 + 1])
                 time.sleep(0.03)
-                assert version_of(wire) == '0'
-        assert eventually(lambda: version_of(wire) == '1', 2)
+                seen.append(running.get('/').get('x-version'))
+        took = time.monotonic() - began
+        assert eventually(lambda: running.get('/').get('x-version') == str(number), 2)
+        if took < 0.18:  # else this machine was too busy: a writer is given 200 ms
+            assert seen == [str(number - 1)] * 3
+            return
+    pytest.skip('too busy a machine')
 
 
 # What is long keeps what it began with.
