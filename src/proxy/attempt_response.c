@@ -323,8 +323,7 @@ void attempt_pump_response(struct exchange *exchange)
     for (unsigned round = 0; more && !exchange->ended && attempt->connection &&
                              !wire_is_blocked(&exchange->downstream->wire);
          round++) {
-        if (round == WIRE_ROUNDS) {
-            wire_yield(&attempt->wire);
+        if (round == WIRE_ROUNDS && wire_yield(&attempt->wire)) {
             break;
         }
         if (attempt->state == ATTEMPT_WAITING) {

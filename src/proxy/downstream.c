@@ -12,6 +12,7 @@
 #define LINGER_BYTES    ((uint64_t)256 * 1024)
 #define MINIMUM_RATE    500 /* bytes per second, of slow bodies and readers */
 #define DEFAULT_IDLE_MS 75000
+#define REQUESTS_A_TURN 64
 #define DEFAULT_HEAD_MS 10000
 
 static void request_loop(struct downstream *downstream);
@@ -349,7 +350,11 @@ static bool read_request(struct downstream *downstream)
 static void request_loop(struct downstream *downstream)
 {
     downstream->running = true;
-    while (!downstream->closed && !downstream->lingering && downstream->exchange == NULL) {
+    for (unsigned round = 0;
+         !downstream->closed && !downstream->lingering && downstream->exchange == NULL; round++) {
+        if (round == REQUESTS_A_TURN && wire_yield(&downstream->wire)) {
+            break; /* a client that pipelines what is answered here does not keep others waiting */
+        }
         if (!read_request(downstream)) {
             break;
         }

@@ -140,8 +140,7 @@ void exchange_pump_request(struct exchange *exchange)
 {
     for (unsigned round = 0; may_send(exchange); round++) {
         struct intake intake;
-        if (round == WIRE_ROUNDS) {
-            wire_yield(&exchange->downstream->wire);
+        if (round == WIRE_ROUNDS && wire_yield(&exchange->downstream->wire)) {
             return;
         }
         if (!take_piece(exchange, &intake)) {

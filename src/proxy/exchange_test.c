@@ -364,6 +364,44 @@ static void open_ones_are_told(void **state)
     bed_end(&bed, &client, &backend);
 }
 
+/* More than a turn's worth of requests and of interim responses in one go. */
+static void many_at_once_lose_nothing(void **state)
+{
+    static const char ask[] = "HEAD /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
+    static const char hint[] = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    static char all[1000 * sizeof(ask)];
+    size_t size = 0;
+    bed_open(&bed, &(struct bed_setup){ .health = 1 });
+    client_open(&bed, &client);
+    for (int i = 0; i < 1000; i++) {
+        memcpy(all + size, ask, sizeof(ask) - 1);
+        size += sizeof(ask) - 1;
+    }
+    peer_say_bytes(&client, text_of(all, size));
+    for (int i = 0; i < 1000; i++) {
+        assert_memory_equal(peer_hear(&client, HEAD_END), "HTTP/1.1 200 ", 13);
+    }
+    peer_hear_nothing(&client);
+    peer_close(&client);
+    bed_close(&bed);
+    open_plain();
+    peer_say(&client, GET);
+    peer_hear(&backend, HEAD_END);
+    size = 0;
+    for (int i = 0; i < 300; i++) {
+        memcpy(all + size, hint, sizeof(hint) - 1);
+        size += sizeof(hint) - 1;
+    }
+    memcpy(all + size, OK, sizeof(OK) - 1);
+    peer_say_bytes(&backend, text_of(all, size + sizeof(OK) - 1));
+    for (int i = 0; i < 300; i++) {
+        peer_hear_exactly(&client, hint);
+    }
+    peer_hear_message(&client, "HTTP/1.1 200 OK\r\n", "ok");
+    bed_must_be_idle(&bed);
+    bed_end(&bed, &client, &backend);
+}
+
 static void health_is_answered_here(void **state)
 {
     bed_open(&bed, &(struct bed_setup) { .health = 1 });
@@ -400,6 +438,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(sheds_idle_connections_when_short),
     cmocka_unit_test(refuses_connections_above_the_cap),
     cmocka_unit_test(open_ones_are_told),
+    cmocka_unit_test(many_at_once_lose_nothing),
     cmocka_unit_test(health_is_answered_here),
 };
 

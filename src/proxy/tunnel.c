@@ -9,8 +9,7 @@ enum flow { FLOW_OPEN, FLOW_ENDED, FLOW_FAILED };
 static enum flow pump(struct wire *from, struct wire *to, uint64_t *bytes)
 {
     for (unsigned round = 0;; round++) {
-        if (round == WIRE_ROUNDS) {
-            wire_yield(from);
+        if (round == WIRE_ROUNDS && wire_yield(from)) {
             return FLOW_OPEN;
         }
         if (wire_is_blocked(to)) {

@@ -104,13 +104,17 @@ enum io wire_fill(struct wire *wire)
     return io;
 }
 
-void wire_yield(struct wire *wire)
+bool wire_yield(struct wire *wire)
 {
     struct transport *transport = wire->transport;
-    if (transport->readable && transport->type->descriptor(transport) >= 0) {
-        transport->readable = false;
-        loop_rearm(transport->loop, &transport->watch);
+    if (transport->type->descriptor(transport) < 0) {
+        return false;
     }
+    /* Being writable again is news as well, so the next turn does not hang on bytes to read. */
+    transport->readable = false;
+    transport->writable = false;
+    loop_rearm(transport->loop, &transport->watch);
+    return true;
 }
 
 bool wire_hold(struct wire *wire, struct text rest)

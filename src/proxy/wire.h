@@ -50,9 +50,9 @@ void wire_consume(struct wire *wire, size_t size);
 /* Reads behind what is held, in a chunk of its own (growing to a large one). IO_FAILED with
  * transport->failure ENOBUFS when even that is full or there is no memory. */
 enum io wire_fill(struct wire *wire);
-/* Has the transport tell again in the next turn that it is readable: for an owner that has moved
- * much and lets others have their turn. */
-void wire_yield(struct wire *wire);
+/* For an owner that has moved much and lets others have their turn: on_ready fires in the next one,
+ * also where only held bytes are left to look at. False: this transport cannot, go on. */
+bool wire_yield(struct wire *wire);
 /* Keeps bytes read elsewhere (scratch) as input. Nothing may be held before. False: no memory. */
 bool wire_hold(struct wire *wire, struct text rest);
 
