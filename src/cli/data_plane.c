@@ -16,7 +16,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define REBIND_MS 2000
+/* A port may be in the way of its own successor for a moment (0.0.0.0:80, then 127.0.0.1:80): the
+ * first tries come soon. */
+#define REBIND_FIRST_MS 50
+#define REBIND_MAX_MS   1000
 
 /* A listener whose sockets are open, one a worker. */
 struct bound_listener {
@@ -170,8 +173,10 @@ static void open_listeners(struct data_plane *plane, bool again)
             ads_client_refuse(plane->client, TYPE_LISTENER, listener->name, &error);
         }
     }
-    if (plane->failing && !timer_is_running(&plane->rebind)) {
-        timer_start(plane->loop, &plane->rebind, REBIND_MS);
+    uint64_t next_ms = plane->rebind_ms * 2 < REBIND_MAX_MS ? plane->rebind_ms * 2 : REBIND_MAX_MS;
+    plane->rebind_ms = again ? next_ms : REBIND_FIRST_MS;
+    if (plane->failing) {
+        timer_start(plane->loop, &plane->rebind, plane->rebind_ms);
     }
 }
 

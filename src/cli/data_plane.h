@@ -31,6 +31,7 @@ struct data_plane {
     struct worker *workers[WORKERS_MAX];
     unsigned worker_count;
     struct timer rebind; /* tries again what could not be bound */
+    uint64_t rebind_ms;  /* how long it waited last */
     uint64_t round;      /* of looking at which names are wanted */
     bool settled;        /* a first configuration is in force */
     int health_fd;       /* handed down and not listened to yet; -1: none */

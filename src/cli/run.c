@@ -156,6 +156,9 @@ static void on_signal(struct watch *watch, unsigned ready)
         case SIGUSR1:
             on_reopen_signal(runtime);
             break;
+        case SIGUSR2:
+            log_warn("weft", "SIGUSR2 is for the parent process, which upgrades: ignored");
+            break;
         default:
             on_stop_signal(runtime);
         }
@@ -170,6 +173,7 @@ static bool watch_signals(struct runtime *runtime, struct error *error)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
     if (runtime->link.fd < 0) {
         sigaddset(&set, SIGINT);
     }

@@ -133,6 +133,13 @@ def test_signals_right_at_the_start_do_no_harm(shop):
     assert eventually(lambda: len(running.children()) == 1)
 
 
+def test_sigusr2_without_a_parent_is_ignored_and_says_so(shop):
+    running = shop(args=['--no-parent'])
+    running.signal(signal.SIGUSR2)
+    running.logged('SIGUSR2')
+    assert running.get('/').status == 200
+
+
 def test_sigterm_during_the_start_ends_with_0(wefts, ports):
     running = wefts()
     running.write(route(rule('nobody')))

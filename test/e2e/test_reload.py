@@ -285,6 +285,26 @@ def test_a_port_changes_under_load_on_another(weft, origin, ports):
     wrk.assert_clean()
 
 
+def test_a_gateway_moves_from_all_addresses_to_one(weft, origin, ports):
+    """The old sockets are in the new one's way until they are closed."""
+    port = ports()
+
+    def at(address):
+        return gateway(listener(port, name='http'), addresses=[{'type': 'IPAddress',
+                                                               'value': address}])
+    running = weft(at('0.0.0.0'), service('shop', origin), route(rule('shop')))
+    assert answers(port)
+    for address in ('127.0.0.1', '0.0.0.0'):
+        running.write(at(address), service('shop', origin), route(rule('shop')))
+        name = 'listener/%s:%d' % (address, port)
+        assert running.becomes(lambda: name in ask(running.admin_port, 'GET', '/xds',
+                                                   host='127.0.0.1').body.decode(), 2)
+        began = time.monotonic()
+        assert running.becomes(lambda: programmed(running, 'http')[0] == 'True', 3)
+        assert answers(port)
+        print('%s in %.0f ms' % (address, (time.monotonic() - began) * 1000))
+
+
 def test_a_listener_removed_under_load_refuses_and_resets_nothing(weft, origin, ports):
     """Clients of the port see answers, the last ones 503 with `Connection: close`, then refused
     connects (write errors, as wrk calls them); no connection is cut where an answer is due."""
