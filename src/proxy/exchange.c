@@ -30,16 +30,18 @@ char *exchange_alloc(struct exchange *exchange, size_t size)
 {
     if ((size_t)(exchange->memory_end - exchange->memory) < size) {
         bool large = size > CHUNK_SIZE;
-        if (exchange->more_count == sizeof(exchange->more_memory) / sizeof(char *) || large) {
+        if (exchange->more_count == sizeof(exchange->more_memory) / sizeof(char *) ||
+            size > LARGE_CHUNK_SIZE) {
             return NULL;
         }
-        char *chunk = worker_take_chunk(exchange->worker, false);
+        char *chunk = worker_take_chunk(exchange->worker, large);
         if (chunk == NULL) {
             return NULL;
         }
+        exchange->more_is_large[exchange->more_count] = large;
         exchange->more_memory[exchange->more_count++] = chunk;
         exchange->memory = chunk;
-        exchange->memory_end = chunk + CHUNK_SIZE;
+        exchange->memory_end = chunk + (large ? LARGE_CHUNK_SIZE : CHUNK_SIZE);
     }
     char *at = exchange->memory;
     exchange->memory += size;
@@ -50,7 +52,8 @@ static void exchange_free(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     while (exchange->more_count > 0) {
-        worker_give_chunk(worker, exchange->more_memory[--exchange->more_count], false);
+        unsigned last = --exchange->more_count;
+        worker_give_chunk(worker, exchange->more_memory[last], exchange->more_is_large[last]);
     }
     worker_give_chunk(worker, exchange->retained, true);
     worker_give_chunk(worker, exchange->head_chunk, exchange->head_is_large);

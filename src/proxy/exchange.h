@@ -125,6 +125,7 @@ struct exchange {
     char *memory;
     char *memory_end;
     char *more_memory[4];
+    bool more_is_large[4];
     uint8_t more_count;
 
     struct request_head request;

@@ -235,6 +235,26 @@ static void a_connection_serves_so_many_requests(void **state)
     bed_end(&bed, &client, &backend);
 }
 
+/* A path that is normalized needs a copy, however long it is. */
+static void long_paths_are_normalized(void **state)
+{
+    static char request[41000], wanted[41000];
+    size_t size = 0;
+    bed_open(&bed, &(struct bed_setup){ .request_line_bytes = 50000 });
+    bed_pair(&bed, &client, &backend);
+    size += (size_t)snprintf(request, sizeof(request), "GET /a/../b");
+    memset(request + size, 'x', 40000);
+    size += 40000;
+    snprintf(wanted, sizeof(wanted), "GET /b%.40000s HTTP/1.1\r\n", request + 11);
+    snprintf(request + size, sizeof(request) - size, "?c HTTP/1.1\r\nHost: h\r\n\r\n");
+    peer_say(&client, request);
+    assert_memory_equal(peer_hear(&backend, HEAD_END), wanted, 40006);
+    peer_say(&backend, OK);
+    peer_hear_message(&client, "HTTP/1.1 200 OK\r\n", "ok");
+    bed_must_be_idle(&bed);
+    bed_end(&bed, &client, &backend);
+}
+
 static void bad_heads_are_refused_with_a_reason(void **state)
 {
     static const struct {
@@ -433,6 +453,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(continue_is_the_endpoints_to_say),
     cmocka_unit_test(close_is_honoured_both_ways),
     cmocka_unit_test(a_connection_serves_so_many_requests),
+    cmocka_unit_test(long_paths_are_normalized),
     cmocka_unit_test(bad_heads_are_refused_with_a_reason),
     cmocka_unit_test(slow_heads_and_silence_end),
     cmocka_unit_test(sheds_idle_connections_when_short),

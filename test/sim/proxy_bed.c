@@ -22,6 +22,7 @@ static void write_options(const struct bed_setup *setup, MANAGER *manager)
         compose_new(&arena, &weft__v1__listener_options__descriptor);
     options->body_stall_timeout_ms = setup->body_stall_timeout_ms;
     options->body_bytes = setup->body_bytes;
+    options->request_line_bytes = setup->request_line_bytes;
     Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpFilter *filter =
         compose_new(&arena, &MANAGER_PACKAGE(http_filter__descriptor));
     filter->name = compose_string(&arena, TEXT("weft.listener_options"));

@@ -38,6 +38,7 @@ struct bed_setup {
     uint32_t stream_idle_timeout_ms;
     uint32_t body_stall_timeout_ms;
     uint64_t body_bytes;
+    uint32_t request_line_bytes;
     uint32_t max_requests;
     uint32_t max_connections; /* of the worker */
     unsigned health;          /* 1: the listener answers /healthz and /readyz by itself */
