@@ -135,6 +135,7 @@ static bool read_request(struct explanation *x, const struct explain_request *re
 
 static void look_up(struct explanation *x)
 {
+    char memory[REQUEST_MAX];
     if (x->refusal || x->listener == NULL) {
         return;
     }
@@ -159,6 +160,10 @@ static void look_up(struct explanation *x)
         .owner = x, .on_virtual_host = on_virtual_host, .on_candidate = on_candidate };
     if (x->listener->routes) {
         x->route = route_match(x->listener->routes, &request, &trace);
+    }
+    if (x->route && route_is_ambiguous(x->listener->routes, &request, x->route, memory)) {
+        x->refusal = path_result_name(PATH_REFUSED_PARAMETER);
+        x->refusal_status = 400;
     }
 }
 

@@ -184,19 +184,36 @@ bool field_is_trailer(enum field_id id, struct text name)
     return !field_is_set_by_proxy(name);
 }
 
+/* Letters and digits as they are, all else '-': servers that turn names into variables (CGI, WSGI) do
+ * the like, and two names become one. */
+static char fold_name_byte(char byte)
+{
+    byte = text_lower_byte(byte);
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ? byte : '-';
+}
+
 bool field_is_set_by_proxy(struct text name)
 {
-    static const struct text prefixes[] = { TEXT_STATIC("x-forwarded-"), TEXT_STATIC("x-weft-") };
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+    static const struct {
+        struct text name;
+        bool whole;
+    } reserved[] = {
+        { TEXT_STATIC("x-forwarded-"), false },
+        { TEXT_STATIC("x-weft-"), false },
+        { TEXT_STATIC("x-real-ip"), true },
+        { TEXT_STATIC("x-request-id"), true },
+    };
+    if (name.size < 7 || text_lower_byte(name.at[0]) != 'x') {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        struct text wanted = reserved[i].name;
         size_t same = 0;
-        while (same < prefixes[i].size && same < name.size) {
-            char byte = name.at[same] == '_' ? '-' : text_lower_byte(name.at[same]);
-            if (byte != prefixes[i].at[same]) {
-                break;
-            }
+        while (same < wanted.size && same < name.size &&
+               fold_name_byte(name.at[same]) == wanted.at[same]) {
             same++;
         }
-        if (same == prefixes[i].size) {
+        if (same == wanted.size && (!reserved[i].whole || same == name.size)) {
             return true;
         }
     }

@@ -200,9 +200,29 @@ static void fields_are_found(void **state)
     assert_null(fields_find_name(&fields, TEXT("x-b")));
 }
 
+static void knows_names_that_read_like_ours(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {
+        "X-Forwarded-For",  "x_forwarded_for", "X-Forwarded_For", "X_FORWARDED-Anything",
+        "X.Forwarded.For",  "x-weft-identity", "X_Weft_Identity", "x-weft_a",
+        "X-Real-IP",        "X_Real-IP",       "x_real_ip",       "X~Request^Id",
+    };
+    static const char *const others[] = { "",          "x",           "x-forwarded",  "x-weft",
+                                          "y-weft-a",  "x-real-ipv6", "x-request-ids", "xforwardedfor",
+                                          "forwarded", "x-forward-for" };
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        assert_true(field_is_set_by_proxy(text_from_string(ours[i])));
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_false(field_is_set_by_proxy(text_from_string(others[i])));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(knows_names_that_read_like_ours),
         cmocka_unit_test(every_name_has_its_id_in_any_case),
         cmocka_unit_test(near_misses_have_no_id),
         cmocka_unit_test(scans_stop_at_the_same_byte_everywhere),

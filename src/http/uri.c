@@ -244,6 +244,32 @@ enum path_result path_normalize(struct text path, const struct path_rules *rules
     return PATH_CHANGED;
 }
 
+/* The size of what begins a parameter at `at`, or 0. */
+static size_t parameter_mark(const char *at, const char *end)
+{
+    return *at == ';' ? 1 : escape_value(at, end) == ';' ? 3 : 0;
+}
+
+struct text path_without_parameters(struct text path, bool to_end, char *into)
+{
+    const char *at = path.at, *end = path.at + path.size;
+    size_t size = 0;
+    while (at < end) {
+        if (*at == '/' && size > 0 && into[size - 1] == '/') {
+            at++;
+        } else if (parameter_mark(at, end) == 0) {
+            into[size++] = *at++;
+        } else {
+            const char *slash = to_end ? NULL : memchr(at, '/', (size_t)(end - at));
+            at = slash ? slash : end;
+        }
+    }
+    if (size == 0) {
+        into[size++] = '/';
+    }
+    return text_of(into, size);
+}
+
 const char *path_result_name(enum path_result result)
 {
     switch (result) {

@@ -10,7 +10,9 @@ struct path_rules {
     enum path_slashes encoded_slash; /* %2F */
     enum path_slashes backslash;     /* '\' and %5C */
     enum path_slashes double_slash;  /* "//", where merge_slashes is off */
-    enum path_slashes parameters;    /* ';' and %3B: some servers drop what follows them */
+    /* ';' and %3B: some servers drop what follows them. Routing needs no rule, it refuses what they
+     * would take for another route's (route_is_ambiguous); a policy over paths sets it. */
+    enum path_slashes parameters;
 };
 
 enum path_result {
@@ -37,6 +39,10 @@ enum path_result {
 enum path_result path_normalize(struct text path, const struct path_rules *rules, char *into,
                                 struct text *out_path);
 const char *path_result_name(enum path_result result);
+/* What a server that knows path parameters makes of a normalized path: without everything from ';' or
+ * %3B to the next '/' (or `to_end`: to the end of the path), and without the segments that then are
+ * empty. `into` needs path.size + 1 bytes. */
+struct text path_without_parameters(struct text path, bool to_end, char *into);
 
 /* host[:port] of Host or :authority. Names of letters, digits, '-', '_' and '.', at most 253 bytes
  * and no empty label but one trailing dot (kept in *out_host); IPv6 in brackets, which stay,

@@ -463,9 +463,40 @@ static void decodes_queries(void **state)
     }
 }
 
+static void drops_parameters_as_lenient_servers_do(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *each, *to_end;
+    } rows[] = {
+        { "/", "/", "/" },
+        { "/a/b", "/a/b", "/a/b" },
+        { "/a;x", "/a", "/a" },
+        { "/a;x/b;y=z/c", "/a/b/c", "/a" },
+        { "/;x/a", "/a", "/" },
+        { "/;x", "/", "/" },
+        { "/a/;x/;y/b", "/a/b", "/a/" },
+        { "/a%3Bx/b", "/a/b", "/a" },
+        { "/a;%3B;/b", "/a/b", "/a" },
+        { "/a%3Cx/b", "/a%3Cx/b", "/a%3Cx/b" },
+        { "/a%3", "/a%3", "/a%3" },
+        { ";a", "/", "/" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct text path = text_from_string(rows[i].in);
+        char *into = malloc(path.size + 1);
+        assert_true(text_equal(path_without_parameters(path, false, into),
+                               text_from_string(rows[i].each)));
+        assert_true(text_equal(path_without_parameters(path, true, into),
+                               text_from_string(rows[i].to_end)));
+        free(into);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(drops_parameters_as_lenient_servers_do),
         cmocka_unit_test(normal_paths_stay),
         cmocka_unit_test(normalizes),
         cmocka_unit_test(keeps_what_it_is_told_to_keep),

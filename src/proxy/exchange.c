@@ -332,6 +332,13 @@ void exchange_start(struct exchange *exchange)
         exchange_fail(exchange, FAILURE_ROUTE_NOT_FOUND);
         return;
     }
+    if (route_is_ambiguous(exchange->listener->routes, &request, exchange->route,
+                           exchange->worker->encode)) {
+        const char *word = path_result_name(PATH_REFUSED_PARAMETER);
+        exchange->client_keep_alive = false;
+        reply_failure(exchange, FAILURE_BAD_PATH, text_from_string(word));
+        return;
+    }
     if (!forwarding_apply(exchange)) {
         exchange_fail(exchange, FAILURE_FIELDS_FULL);
         return;

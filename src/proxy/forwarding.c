@@ -16,21 +16,10 @@ static const uint64_t client_fields =
 static const uint64_t trace_fields =
     MASK(FIELD_X_REQUEST_ID) | MASK(FIELD_TRACEPARENT) | MASK(FIELD_TRACESTATE);
 
-/* Names that would read like ours once an application turns '-' into '_', or that only Weft sets. */
+/* Names of ours, and names that read like ours to some servers, without an id of their own. */
 static bool is_spoof(const struct field *field)
 {
-    struct text name = field->name;
-    if (field->id != FIELD_OTHER || name.size < 6) {
-        return false;
-    }
-    if (text_equal_nocase(text_first(name, 7), TEXT("x-weft-")) ||
-        text_equal_nocase(text_first(name, 7), TEXT("x_weft_"))) {
-        return true;
-    }
-    return text_equal_nocase(text_first(name, 12), TEXT("x_forwarded_")) ||
-           text_equal_nocase(name, TEXT("x_real_ip")) ||
-           text_equal_nocase(name, TEXT("x_request_id")) ||
-           (text_equal_nocase(text_first(name, 12), TEXT("x-forwarded-")));
+    return field->id == FIELD_OTHER && field_is_set_by_proxy(field->name);
 }
 
 /* One pass: removes the fields of the mask, and imitations of them. */

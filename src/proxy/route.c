@@ -260,3 +260,22 @@ const struct route_target *route_pick_target(const struct route *route, uint64_t
     }
     return NULL;
 }
+
+bool route_is_ambiguous(const struct plan_routes *routes, const struct route_request *request,
+                        const struct route *route, char *memory)
+{
+    struct text path = request->path;
+    bool has_parameters = text_find_byte(path, ';') < path.size ||
+                          (text_find_byte(path, '%') < path.size &&
+                           text_find(path, TEXT("%3B")) < path.size);
+    if (!routes->guards_paths || !has_parameters) {
+        return false;
+    }
+    struct route_request lenient = *request;
+    lenient.path = path_without_parameters(path, false, memory);
+    if (route_match(routes, &lenient, NULL) != route) {
+        return true;
+    }
+    lenient.path = path_without_parameters(path, true, memory);
+    return route_match(routes, &lenient, NULL) != route;
+}

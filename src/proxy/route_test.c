@@ -441,6 +441,44 @@ static void explains(void **state)
     plan_routes_unref(routes);
 }
 
+static void sees_where_parameters_would_change_the_route(void **state)
+{
+    (void)state;
+    static const char *const lines[] = { "host h *", "admin /admin", "cart =/cart", "all ^/", NULL };
+    static const char *const open[] = { "host h *", "all ^/", NULL };
+    static const struct {
+        const char *path;
+        bool ambiguous;
+    } rows[] = {
+        { "/admin", false },       { "/admin;x", true },     { "/admin%3Bx", true },
+        { "/admin;x/y", true },    { "/;x/admin", true },    { "/;/admin", true },
+        { "/admin/;x", false },    { "/admin/a;x/b", false }, { "/shop;color=red", false },
+        { "/shop/a;b/c;d", false }, { "/cart;id=1", true },   { "/cart/a;b", false },
+        { "/shop;/admin", false },  { "/adm;x", false },      { "/a;", false },
+    };
+    struct error error;
+    struct plan_routes *guarded = script_compile(lines, &error);
+    struct plan_routes *plain = script_compile(open, &error);
+    assert_true(guarded != NULL && plain != NULL);
+    static struct request_head head;
+    fill_head(&head, "GET", NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char memory[64];
+        struct route_request request = { .host = TEXT("h"),
+                                         .path = text_from_string(rows[i].path),
+                                         .head = &head };
+        const struct route *route = route_match(guarded, &request, NULL);
+        assert_non_null(route);
+        if (route_is_ambiguous(guarded, &request, route, memory) != rows[i].ambiguous) {
+            fail_msg("%s", rows[i].path);
+        }
+        route = route_match(plain, &request, NULL);
+        assert_false(route_is_ambiguous(plain, &request, route, memory));
+    }
+    plan_routes_unref(guarded);
+    plan_routes_unref(plain);
+}
+
 static void picks_targets_by_weight(void **state)
 {
     struct route_target targets[3] = { { .weight = 1 }, { .weight = 0 }, { .weight = 3 } };
@@ -553,6 +591,7 @@ static void agrees_with_a_plain_walk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sees_where_parameters_would_change_the_route),
         cmocka_unit_test(finds_hosts),
         cmocka_unit_test(nothing_answers_for_unknown_hosts),
         cmocka_unit_test(matches_paths),
