@@ -94,6 +94,7 @@ static bool take_piece(struct exchange *exchange, struct intake *intake)
     exchange->request_body_bytes += intake->payload.size;
     uint64_t limit = exchange->listener->limits.body_bytes;
     if (limit > 0 && exchange->request_body_bytes > limit) {
+        exchange->client_keep_alive = false; /* the piece stays in the wire, and is no request */
         exchange_fail(exchange, FAILURE_BODY_TOO_LARGE);
         return false;
     }
