@@ -376,7 +376,7 @@ static void spliced_bodies_keep_the_connection(void **state)
     bed_close(&bed);
 }
 
-static void slow_bodies_and_readers_are_ended(void **state)
+static void slow_bodies_are_ended(void **state)
 {
     open_with(&(struct bed_setup) { .body_stall_timeout_ms = 60 });
     peer_say(&client, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nab");
@@ -384,18 +384,27 @@ static void slow_bodies_and_readers_are_ended(void **state)
     peer_hear(&client, "\n");
     assert_non_null(strstr(bed_log(&bed), "body_timeout"));
     bed_end(&bed, &client, &backend);
-    open_slow_reader(&(struct bed_setup) { .body_stall_timeout_ms = 60 });
+}
+
+/* Whether the body goes through a pipe, is or is copied. */
+static void slow_readers_are_ended(void **state)
+{
+    static const char *const heads[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n800000\r\n",
+    };
     char *bytes = make_long(LONG);
-    char head[100];
-    snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", LONG);
-    peer_say(&backend, head);
-    fill_up(&backend, bytes, LONG);
-    bed_wait(&bed, 250);
-    bed_must_be_idle(&bed);
-    assert_non_null(strstr(bed_log(&bed), "slow_reader"));
-    peer_hear_gone(&backend);
+    for (size_t i = 0; i < 2; i++) {
+        open_slow_reader(&(struct bed_setup) { .body_stall_timeout_ms = 60 });
+        peer_say(&backend, heads[i]);
+        fill_up(&backend, bytes, LONG);
+        bed_wait(&bed, 250);
+        bed_must_be_idle(&bed);
+        assert_non_null(strstr(bed_log(&bed), "slow_reader"));
+        peer_hear_gone(&backend);
+        bed_end(&bed, &client, &backend);
+    }
     free(bytes);
-    bed_end(&bed, &client, &backend);
 }
 
 /* A request whose head takes 50 KB, with the body behind it. */
@@ -441,7 +450,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_slow_client_stops_copying),
     cmocka_unit_test(long_chunks_arrive_whole),
     cmocka_unit_test(spliced_bodies_keep_the_connection),
-    cmocka_unit_test(slow_bodies_and_readers_are_ended),
+    cmocka_unit_test(slow_bodies_are_ended),
+    cmocka_unit_test(slow_readers_are_ended),
     cmocka_unit_test(a_large_head_with_a_body_behind_it),
 };
 

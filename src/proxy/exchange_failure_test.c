@@ -2,6 +2,7 @@
  * kept connections gone stale, retries and what they may not do, and the time limits. */
 #include "sim/proxy_bed.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,47 @@ static void clients_may_leave_while_connecting(void **state)
     peer_say(&client, GET);
     peer_close(&client);
     bed_wait(&bed, 50);
+    bed_close(&bed);
+}
+
+/* Fills the queue of backend 0, so that nobody else gets an answer to a SYN. */
+static void fill_queue(int *fds, int count)
+{
+    struct sockaddr_in where = { .sin_family = AF_INET,
+                                 .sin_port = htons(bed.ports[0]),
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    assert_int_equal(listen(bed.listening[0], 0), 0);
+    for (int i = 0; i < count; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        assert_true(fds[i] >= 0);
+        connect(fds[i], (struct sockaddr *)&where, sizeof(where));
+    }
+}
+
+static void connecting_has_its_time(void **state)
+{
+    int fds[3];
+    struct peer leaving;
+    open_with(&(struct bed_setup) { .connect_timeout_ms = 60, .mirror_percent = 100 });
+    fill_queue(fds, 3);
+    client_open(&bed, &leaving);
+    peer_say(&leaving, GET);
+    assert_int_equal(bed.worker->exchanges.live, 1);
+    peer_close(&leaving);
+    assert_int_equal(bed.worker->exchanges.live, 0);
+    assert_non_null(strstr(bed_log(&bed), "client_closed"));
+    peer_say(&client, POST_4);
+    assert_memory_equal(peer_hear(&client, HEAD_END), "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(bed_log(&bed), "connect_timeout"));
+    peer_hear(&client, "\n");
+    for (int i = 0; i < 2; i++) {
+        backend_accept(&bed, MIRROR_BACKEND, &backend);
+        peer_close(&backend);
+    }
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
+    peer_close(&client);
     bed_close(&bed);
 }
 
@@ -366,12 +408,20 @@ static void unasked_bytes_close_an_idle_connection(void **state)
     peer_hear_message(&client, "HTTP/1.1 200 OK\r\n", "ok");
     peer_hear_gone(&backend);
     peer_hear_nothing(&client);
+    peer_close(&backend);
+    peer_say(&client, GET);
+    accept_and_hear();
+    peer_say(&backend, "HTTP/1.1 204 No Content\r\n\r\n" OK); /* also where no body is due */
+    peer_hear_message(&client, "HTTP/1.1 204 No Content\r\n", "");
+    peer_hear_gone(&backend);
+    peer_hear_nothing(&client);
     bed_end(&bed, &client, &backend);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(clients_may_leave_at_any_time),
     cmocka_unit_test(clients_may_leave_while_connecting),
+    cmocka_unit_test(connecting_has_its_time),
     cmocka_unit_test(endpoints_may_break_at_any_time),
     cmocka_unit_test(a_stale_connection_costs_nothing),
     cmocka_unit_test(a_post_is_not_sent_twice),

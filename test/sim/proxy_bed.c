@@ -133,6 +133,7 @@ static void write_clusters(struct bed *bed, const struct bed_setup *setup)
         all->n_endpoints = 0;
     }
     CLUSTER *cluster = make_cluster("c");
+    cluster->connect_timeout = duration_or_null(setup->connect_timeout_ms);
     cluster->lb_policy = ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_POLICY__ROUND_ROBIN;
     must_set(TYPE_CLUSTER, "c", &cluster->base);
     must_set(TYPE_ENDPOINTS, "c", &all->base);

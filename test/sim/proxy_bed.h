@@ -36,6 +36,7 @@ struct bed_setup {
     uint32_t header_timeout_ms;
     uint32_t idle_timeout_ms;
     uint32_t stream_idle_timeout_ms;
+    uint32_t connect_timeout_ms;
     uint32_t body_stall_timeout_ms;
     uint64_t body_bytes;
     uint32_t request_line_bytes;
