@@ -332,6 +332,21 @@ static void a_body_too_long_to_keep_is_not_retried(void **state)
     bed_close(&bed);
 }
 
+/* Trailers are not kept, and without them it would be another request. */
+static void a_body_with_trailers_is_not_retried(void **state)
+{
+    open_with(&(struct bed_setup) { .retry_on = "reset", .retries = 1 });
+    peer_say(&client, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                      "2\r\nab\r\n0\r\nx-sum: 1\r\n\r\n");
+    accept_and_hear();
+    peer_hear(&backend, "x-sum: 1" HEAD_END);
+    peer_reset(&backend);
+    must_fail("502", "retry_body_gone");
+    assert_false(backend_is_asked(&bed, 0));
+    peer_close(&client);
+    bed_close(&bed);
+}
+
 static void each_try_has_its_time(void **state)
 {
     open_with(&(struct bed_setup) { .retry_on = "5xx", .retries = 1, .per_try_timeout_ms = 60 });
@@ -431,6 +446,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(listed_statuses_are_retried),
     cmocka_unit_test(a_retained_body_is_replayed),
     cmocka_unit_test(a_body_too_long_to_keep_is_not_retried),
+    cmocka_unit_test(a_body_with_trailers_is_not_retried),
     cmocka_unit_test(each_try_has_its_time),
     cmocka_unit_test(a_request_has_its_time),
     cmocka_unit_test(silence_ends_an_exchange),
