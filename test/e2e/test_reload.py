@@ -111,6 +111,21 @@ def test_a_file_written_slowly_is_read_when_it_is_whole(weft, origin):
     pytest.skip('too busy a machine')
 
 
+def test_writing_in_place_never_shows_an_empty_file(weft, origin):
+    """Each write follows closely upon the effect of the one before, when Weft looks once more."""
+    shop = service('shop', origin)
+    running = weft(numbered(0), shop)
+    path = os.path.join(running.folder, 'main.yaml')
+    with running.connect() as wire:
+        for number in range(1, 61):
+            text = documents(numbered(number, shop))
+            with open(path, 'w', encoding='utf-8') as out:
+                time.sleep(number % 10 * 0.003)
+                out.write(text)
+            assert eventually(lambda: version_of(wire) == str(number), 2)
+            time.sleep(number % 7 * 0.004)
+
+
 # What is long keeps what it began with.
 
 MIB = 1 << 20

@@ -64,6 +64,7 @@ struct file_source {
     struct timer poll;
     struct timer slice;
     uint64_t unsettled_since_ms; /* 0: settled */
+    bool overtaken;              /* what was read waits for a writer; once */
     bool again;                  /* something happened while slices are read */
     bool tell;                   /* on_change is due even for nothing */
 };
@@ -331,6 +332,15 @@ static bool is_any_racy(const struct file_source *source)
 }
 
 static void start_settling(struct file_source *source);
+static bool take_events(struct file_source *source);
+
+/* A writer began in the midst of the reading: what was read may be the empty file it truncated. It
+ * is not put yet; the next look, when the writer is done or its time over, reads it once more. */
+static bool is_overtaken(struct file_source *source)
+{
+    source->overtaken = source->written.count > 0 && !source->overtaken;
+    return source->overtaken;
+}
 
 static void read_slice(struct file_source *source)
 {
@@ -340,6 +350,11 @@ static void read_slice(struct file_source *source)
     }
     bool again = source->again || is_any_racy(source);
     source->again = false;
+    again = take_events(source) || again;
+    if (is_overtaken(source)) {
+        start_settling(source);
+        return;
+    }
     finish(source);
     if (again) {
         start_settling(source);
@@ -371,7 +386,14 @@ static void start_reading(struct file_source *source)
 
 static void on_settled(struct timer *timer)
 {
-    start_reading(list_owner(timer, struct file_source, settle));
+    struct file_source *source = list_owner(timer, struct file_source, settle);
+    uint64_t end_ms = source->unsettled_since_ms + FILES_SETTLE_MAX_MS;
+    take_events(source); /* a timer may be ahead of what happened in the same turn */
+    if (source->written.count > 0 && loop_now_ms(source->loop) < end_ms) {
+        start_settling(source);
+    } else {
+        start_reading(source);
+    }
 }
 
 static void start_settling(struct file_source *source)
@@ -510,10 +532,8 @@ static void note_writing(struct file_source *source, const struct inotify_event 
     }
 }
 
-static void on_events(struct watch *watch, unsigned ready)
+static bool take_events(struct file_source *source)
 {
-    (void)ready;
-    struct file_source *source = list_owner(watch, struct file_source, watch);
     _Alignas(struct inotify_event) char events[16384];
     bool any = false;
     ssize_t size;
@@ -527,9 +547,29 @@ static void on_events(struct watch *watch, unsigned ready)
             at += (ssize_t)sizeof(*event) + (ssize_t)event->len;
         }
     }
-    if (any) {
+    return any;
+}
+
+static void on_events(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    struct file_source *source = list_owner(watch, struct file_source, watch);
+    if (take_events(source)) {
         start_settling(source);
     }
+}
+
+/* Before the first look, so that a writer at work is known to it. */
+static void watch_all(struct file_source *source)
+{
+    struct scan scan;
+    scan_init(&scan);
+    for (size_t i = 0; i < source->path_count; i++) {
+        scan_path(&scan, source->paths[i], (uint32_t)i);
+    }
+    watch_folders(source, &scan);
+    scan_fini(&scan);
+    source->again = false;
 }
 
 bool file_source_watch(struct file_source *source, struct loop *loop,
@@ -552,6 +592,7 @@ bool file_source_watch(struct file_source *source, struct loop *loop,
         return false;
     }
     timer_start(loop, &source->poll, FILES_POLL_MS);
+    watch_all(source);
     /* What changed between the load and the first watch is found by this look. */
     start_settling(source);
     return true;

@@ -315,6 +315,24 @@ static void waits_for_a_writer_to_close(void **state)
     assert_string_equal(value_of("a"), "");
 }
 
+/* The look comes between truncating and writing, before the loop has heard of either. */
+static void puts_nothing_a_writer_overtook(void **state)
+{
+    (void)state;
+    write_map("a.yaml", "a", "1");
+    follow();
+    FILE *file = fopen(path("a.yaml"), "w");
+    assert_non_null(file);
+    file_source_rescan(source);
+    wait_calls(1, 3 * FILES_SETTLE_MS / 2);
+    assert_string_equal(value_of("a"), "1");
+    fputs("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: '2'}\n", file);
+    fclose(file);
+    wait_calls(1, 2000);
+    assert_int_equal(calls, 1);
+    assert_string_equal(value_of("a"), "2");
+}
+
 static void follows_a_mounted_config_map(void **state)
 {
     (void)state;
@@ -470,6 +488,7 @@ int main(void)
         TEST(follows_changes),
         TEST(waits_for_quiet_but_not_for_ever),
         TEST(waits_for_a_writer_to_close),
+        TEST(puts_nothing_a_writer_overtook),
         TEST(follows_a_mounted_config_map),
         TEST(looks_where_inotify_is_silent),
         TEST(passes_over_other_files),
