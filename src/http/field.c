@@ -184,8 +184,8 @@ bool field_is_trailer(enum field_id id, struct text name)
     return !field_is_set_by_proxy(name);
 }
 
-/* Letters and digits as they are, all else '-': servers that turn names into variables (CGI, WSGI) do
- * the like, and two names become one. */
+/* Letters and digits as they are, all else '-': servers that turn names into variables (CGI, WSGI)
+ * do the like, and two names become one. */
 static char fold_name_byte(char byte)
 {
     byte = text_lower_byte(byte);

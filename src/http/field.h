@@ -88,8 +88,8 @@ static inline bool field_is_hop_by_hop(enum field_id id)
                          1ull << FIELD_TRANSFER_ENCODING | 1ull << FIELD_UPGRADE;
     return set >> id & 1;
 }
-/* x-forwarded-*, x-weft-*, x-real-ip, x-request-id, and whatever reads like them to servers that make
- * no difference between '-', '_', '.' and other such bytes: only Weft says these. */
+/* x-forwarded-*, x-weft-*, x-real-ip, x-request-id, and whatever reads like them to servers that
+ * make no difference between '-', '_', '.' and other such bytes: only Weft says these. */
 bool field_is_set_by_proxy(struct text name);
 /* Whether a field may stand in trailers (RFC 9110 6.5.1): framing, routing, request modifiers,
  * authentication, response control, content format and everything a proxy sets are not. */

@@ -208,9 +208,10 @@ static void knows_names_that_read_like_ours(void **state)
         "X.Forwarded.For",  "x-weft-identity", "X_Weft_Identity", "x-weft_a",
         "X-Real-IP",        "X_Real-IP",       "x_real_ip",       "X~Request^Id",
     };
-    static const char *const others[] = { "",          "x",           "x-forwarded",  "x-weft",
-                                          "y-weft-a",  "x-real-ipv6", "x-request-ids", "xforwardedfor",
-                                          "forwarded", "x-forward-for" };
+    static const char *const others[] = { "",          "x",           "x-forwarded",
+                                          "x-weft",    "y-weft-a",    "x-real-ipv6",
+                                          "forwarded", "x-request-ids", "xforwardedfor",
+                                          "x-forward-for" };
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         assert_true(field_is_set_by_proxy(text_from_string(ours[i])));
     }

@@ -171,8 +171,8 @@ static bool fold_host(struct exchange *exchange)
     return true;
 }
 
-/* The only protocol a listener's upgrade_configs can name. Others would carry requests past every rule
- * (h2c above all, RFC 9113 3.1). */
+/* The only protocol a listener's upgrade_configs can name. Others would carry requests past every
+ * rule (h2c above all, RFC 9113 3.1). */
 bool exchange_is_websocket(const struct fields *fields)
 {
     const struct field *upgrade = fields_find(fields, FIELD_UPGRADE);

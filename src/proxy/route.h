@@ -26,9 +26,9 @@ struct route_trace {
 const struct route *route_match(const struct plan_routes *routes,
                                 const struct route_request *request,
                                 const struct route_trace *trace);
-/* Whether a server that drops path parameters ("/admin;x") would take the path for one that is another
- * route's, or nobody's: then who may reach what hangs on who reads it, and the request is refused.
- * Costs a look for ';', and lookups only where there is one. `memory` holds path.size + 1 bytes. */
+/* Whether a server that drops path parameters ("/admin;x") would take the path for one that is
+ * another route's, or nobody's: then who may reach what hangs on who reads it, and the request is
+ * refused. Costs a look for ';', and lookups only where there is one. `memory` holds path.size + 1 bytes. */
 bool route_is_ambiguous(const struct plan_routes *routes, const struct route_request *request,
                         const struct route *route, char *memory);
 /* The share of a route's targets for this random number, or NULL when all weights are 0. */

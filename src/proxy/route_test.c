@@ -444,7 +444,8 @@ static void explains(void **state)
 static void sees_where_parameters_would_change_the_route(void **state)
 {
     (void)state;
-    static const char *const lines[] = { "host h *", "admin /admin", "cart =/cart", "all ^/", NULL };
+    static const char *const lines[] = { "host h *", "admin /admin", "cart =/cart", "all ^/",
+                                         NULL };
     static const char *const open[] = { "host h *", "all ^/", NULL };
     static const struct {
         const char *path;
