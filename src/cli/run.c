@@ -386,12 +386,11 @@ static bool wants_help(int argc, char **argv)
 /* Only when a person starts it: a folder that goes away later is a finding. */
 static bool check_paths(const struct run_options *options)
 {
+    struct error error;
     bool started_anew = !parent_link_present() && getenv(PARENT_UPGRADE_VARIABLE) == NULL;
-    for (unsigned i = 0; started_anew && i < options->path_count; i++) {
-        if (access(options->paths[i], R_OK) != 0) {
-            fprintf(stderr, "weft run: cannot read %s: %s\n", options->paths[i], strerror(errno));
-            return false;
-        }
+    if (started_anew && !run_options_paths_exist(options, &error)) {
+        fprintf(stderr, "weft run: %s\n", error.text);
+        return false;
     }
     return true;
 }
@@ -417,10 +416,6 @@ static int run(int argc, char **argv, char **program)
     }
     if (!check_paths(&runtime.options)) {
         return EXIT_FINDINGS;
-    }
-    if (!run_options_paths_exist(&runtime.options, &error)) {
-        fprintf(stderr, "weft run: %s\n", error.text);
-        return EXIT_USAGE;
     }
     if (!runtime.options.no_parent && !parent_link_present()) {
         return parent_run(program, NULL);

@@ -414,6 +414,9 @@ bool exchange_on_response(struct exchange *exchange, struct response_head *head,
     exchange->upstream_status = head->status;
     run_response_filters(exchange, head);
     exchange->response_body = choose_framing(exchange, head);
+    if (exchange->request.expect_continue && !exchange->request_body.done) {
+        exchange->client_keep_alive = false; /* whether the body still comes is not known */
+    }
     stage_begin(stage, &exchange->downstream->wire);
     struct h1_writer *writer = &stage->writer;
     char *start = writer->at;

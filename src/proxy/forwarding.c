@@ -1,5 +1,5 @@
-/* What Weft tells the endpoint about the client: X-Forwarded-*, Forwarded (RFC 7239), Via, request id
- * and W3C trace context. What an untrusted peer sends in them is dropped, not passed on. */
+/* What Weft tells the endpoint about the client: X-Forwarded-*, Forwarded (RFC 7239), Via, request
+ * id and W3C trace context. What an untrusted peer sends in them is dropped, not passed on. */
 #include "http/field_edit.h"
 #include "proxy/downstream.h"
 #include "proxy/exchange.h"
@@ -51,7 +51,8 @@ static bool is_trusted_peer(const struct exchange *exchange)
     return listener->trusted_peer_count == 0 && listener->trusted_hops > 0;
 }
 
-/* The client by X-Forwarded-For: skips trusted hops from the right (the peer itself is the first). */
+/* The client by X-Forwarded-For: skips trusted hops from the right (the peer itself is the
+ * first). */
 static struct text client_of(const struct exchange *exchange, struct text chain)
 {
     uint32_t hops = exchange->listener->trusted_hops ? exchange->listener->trusted_hops : 1;
