@@ -38,7 +38,7 @@ struct explanation {
     const struct route *route;
 };
 
-/* ---- finding out ------------------------------------------------------------------------------ */
+/* ---- finding out ----------------------------------------------------------------------------- */
 
 static void on_virtual_host(void *owner, struct text name, struct text domain)
 {
@@ -48,7 +48,8 @@ static void on_virtual_host(void *owner, struct text name, struct text domain)
     }
 }
 
-static void on_candidate(void *owner, const struct route *route, const char *why, struct text detail)
+static void on_candidate(void *owner, const struct route *route, const char *why,
+                         struct text detail)
 {
     struct explanation *x = owner;
     if (x->candidate_count == CANDIDATES_MAX) {
@@ -76,7 +77,8 @@ static void choose_listener(struct explanation *x, uint32_t port)
             return;
         }
         x->listener = plan->listeners[0];
-        x->listener_note = TEXT("no listener has the port of the URL; this is the only port there is");
+        x->listener_note =
+            TEXT("no listener has the port of the URL; this is the only port there is");
     }
 }
 
@@ -171,8 +173,8 @@ static void look_up(struct explanation *x)
 static struct text origin_of(const struct explanation *x, struct text key, char *into, size_t size)
 {
     const struct explain_subject *subject = x->subject;
-    return text_of(into, subject->find_origin ? subject->find_origin(subject->owner, key, into, size)
-                                              : 0);
+    return text_of(
+        into, subject->find_origin ? subject->find_origin(subject->owner, key, into, size) : 0);
 }
 
 static struct cluster_config *cluster_of(const struct explanation *x,
@@ -208,7 +210,7 @@ static const char *verdict(const struct explanation *x, uint16_t *out_status)
     return "forward";
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void write_line(const struct explanation *x, struct buffer *out, const char *label,
                        struct text key)
@@ -292,7 +294,7 @@ static void write_text(const struct explanation *x, struct buffer *out)
     }
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void json_origin(const struct explanation *x, struct json_writer *writer, struct text key)
 {
@@ -409,7 +411,7 @@ static void write_json(const struct explanation *x, struct buffer *out)
     json_writer_finish(&writer);
 }
 
-/* ---- the calls -------------------------------------------------------------------------------- */
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 bool explain_write(const struct explain_subject *subject, const struct explain_request *request,
                    enum explain_form form, struct buffer *out, struct error *error)

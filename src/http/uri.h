@@ -40,8 +40,8 @@ enum path_result path_normalize(struct text path, const struct path_rules *rules
                                 struct text *out_path);
 const char *path_result_name(enum path_result result);
 /* What a server that knows path parameters makes of a normalized path: without everything from ';'
- * or %3B to the next '/' (or `to_end`: to the end of the path), and without the segments that then are
- * empty. `into` needs path.size + 1 bytes. */
+ * or %3B to the next '/' (or `to_end`: to the end of the path), and without the segments that then
+ * are empty. `into` needs path.size + 1 bytes. */
 struct text path_without_parameters(struct text path, bool to_end, char *into);
 
 /* host[:port] of Host or :authority. Names of letters, digits, '-', '_' and '.', at most 253 bytes

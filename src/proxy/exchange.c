@@ -1,4 +1,5 @@
-/* The exchange's state machine: head to route to filters to attempt, response to the client, end. */
+/* The exchange's state machine: head to route to filters to attempt, response to the client,
+ * end. */
 #include "proxy/exchange.h"
 
 #include "base/clock.h"
@@ -72,7 +73,7 @@ void exchange_reap(struct worker *worker)
     }
 }
 
-/* ---- what filters see (exchange_edit.h) ------------------------------------------------------- */
+/* ---- what filters see (exchange_edit.h) ------------------------------------------------------ */
 
 struct request_head *exchange_request(struct exchange *exchange)
 {
@@ -120,7 +121,7 @@ void exchange_reply(struct exchange *exchange, uint16_t status, const struct hea
     reply_send(exchange, status, fields, count, body);
 }
 
-/* ---- the request ------------------------------------------------------------------------------ */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 static void on_request_timeout(struct timer *timer)
 {
@@ -222,7 +223,8 @@ static void answer_redirect(struct exchange *exchange)
     size_t room = 1024 + exchange->path.size + exchange->query.size + exchange->host.size;
     char *memory = exchange_alloc(exchange, room);
     struct header_value location = { .name = TEXT("location") };
-    uint32_t port = exchange->request.port ? exchange->request.port : exchange->listener->address.port;
+    uint32_t port =
+        exchange->request.port ? exchange->request.port : exchange->listener->address.port;
     if (memory == NULL ||
         !redirect_format(redirect, TEXT("http"), exchange->host, port, exchange->path,
                          exchange->query, memory, room, &location.value)) {
@@ -253,7 +255,8 @@ static void run_route(struct exchange *exchange)
         }
         return;
     }
-    const struct route_target *target = route_pick_target(route, random_next(&exchange->worker->random));
+    const struct route_target *target =
+        route_pick_target(route, random_next(&exchange->worker->random));
     exchange->target = target;
     if (target == NULL) {
         exchange_fail(exchange, FAILURE_BACKEND_INVALID);
@@ -359,7 +362,7 @@ void exchange_refuse(struct exchange *exchange, enum failure failure, enum h1_re
     reply_failure(exchange, failure, reason ? text_from_string(h1_reason_name(reason)) : TEXT(""));
 }
 
-/* ---- the response ----------------------------------------------------------------------------- */
+/* ---- the response ---------------------------------------------------------------------------- */
 
 static void run_response_filters(struct exchange *exchange, struct response_head *head)
 {
@@ -400,7 +403,8 @@ static enum body_kind choose_framing(struct exchange *exchange, const struct res
 bool exchange_will_keep_alive(struct exchange *exchange)
 {
     struct downstream *downstream = exchange->downstream;
-    uint32_t limit = exchange->listener ? exchange->listener->limits.max_requests_per_connection : 0;
+    uint32_t limit =
+        exchange->listener ? exchange->listener->limits.max_requests_per_connection : 0;
     if (!exchange->client_keep_alive || exchange->worker->draining ||
         downstream->listener->fd < 0 || (limit > 0 && downstream->requests >= limit)) {
         exchange->client_keep_alive = false;
@@ -408,7 +412,8 @@ bool exchange_will_keep_alive(struct exchange *exchange)
     return exchange->client_keep_alive;
 }
 
-bool exchange_on_response(struct exchange *exchange, struct response_head *head, struct stage *stage)
+bool exchange_on_response(struct exchange *exchange, struct response_head *head,
+                          struct stage *stage)
 {
     exchange->status = head->status;
     exchange->upstream_status = head->status;

@@ -1,6 +1,6 @@
-/* A worker: one thread, one event loop, its listeners, connections, pools, slabs and counters. Shares
- * with others only the immutable plan, letters and metrics. Started by cli, fed with plans by the main
- * thread. */
+/* A worker: one thread, one event loop, its listeners, connections, pools, slabs and counters.
+ * Shares with others only the immutable plan, letters and metrics. Started by cli, fed with plans
+ * by the main thread. */
 #pragma once
 
 #include "base/list.h"
