@@ -8,13 +8,13 @@ static struct endpoint *pick(struct cluster *cluster)
     if (cluster->equal_weights) {
         return cluster->endpoints[cluster->next++ % cluster->endpoint_count];
     }
-    struct endpoint *best = NULL;
+    struct endpoint *best = cluster->endpoints[0]; /* there is at least one */
     int64_t total = 0;
     for (uint32_t i = 0; i < cluster->endpoint_count; i++) {
         struct endpoint *endpoint = cluster->endpoints[i];
         endpoint->current_weight += endpoint->weight;
         total += endpoint->weight;
-        if (best == NULL || endpoint->current_weight > best->current_weight) {
+        if (endpoint->current_weight > best->current_weight) {
             best = endpoint;
         }
     }
