@@ -259,7 +259,7 @@ static bool read_body(struct client *client, const struct response_head *head, s
 static bool read_answer(struct client *client, const struct http_client_request *request,
                         struct http_client_answer *answer)
 {
-    struct response_head *head = malloc(sizeof(*head));
+    struct response_head *head = calloc(1, sizeof(*head));
     ensure(head != NULL);
     enum http_method method =
         text_equal(request->method, TEXT("HEAD")) ? METHOD_HEAD : METHOD_OTHER;

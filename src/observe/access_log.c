@@ -273,7 +273,7 @@ bool access_log_reopen(struct access_log *log, struct error *error)
         return true;
     }
     access_log_drain(log);
-    struct output output;
+    struct output output = { 0 };
     if (!output_open_file(&output, log->path, error)) {
         return false;
     }

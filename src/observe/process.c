@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,11 +15,15 @@ static void read_memory(struct process_stats *stats)
     if (fd < 0) {
         return;
     }
-    ssize_t size = read(fd, bytes, sizeof(bytes) - 1);
+    ssize_t size = read(fd, bytes, sizeof(bytes));
     close(fd);
-    unsigned long total, resident, shared;
-    bytes[size > 0 ? size : 0] = '\0';
-    if (sscanf(bytes, "%lu %lu %lu", &total, &resident, &shared) == 3) {
+    /* "total resident shared ...", in pages. */
+    struct text rest = text_of(bytes, size > 0 ? (size_t)size : 0);
+    struct text words[3];
+    uint64_t resident, shared;
+    if (text_split(&rest, ' ', &words[0]) && text_split(&rest, ' ', &words[1]) &&
+        text_split(&rest, ' ', &words[2]) && text_parse_u64(words[1], UINT64_MAX, &resident) &&
+        text_parse_u64(words[2], UINT64_MAX, &shared)) {
         uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
         stats->rss_bytes = resident * page;
         stats->anonymous_bytes = resident > shared ? (resident - shared) * page : 0;
