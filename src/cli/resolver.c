@@ -105,9 +105,33 @@ static void publish(struct name *name, bool failed)
     resolver->on_change(resolver->owner);
 }
 
-static void on_answer(void *owner, const struct dns_answer *answer)
+/* A name others control must not lead into this machine or its link (decision 8,
+ * CVE-2021-25740). */
+static void drop_inner(const struct name *name, struct dns_answer *answer,
+                       struct address kept[ADDRESSES_MAX])
 {
+    size_t count = 0;
+    for (size_t i = 0; i < answer->count && count < ADDRESSES_MAX; i++) {
+        const struct address *address = &answer->addresses[i];
+        if (!address_is_loopback(address) && !address_is_link_local(address)) {
+            kept[count++] = *address;
+        }
+    }
+    if (count < answer->count) {
+        log_warn("dns", "%.*s: %zu loopback or link-local addresses are not used",
+                 TEXT_ARG(name->text), answer->count - count);
+    }
+    answer->addresses = kept;
+    answer->count = count;
+}
+
+static void on_answer(void *owner, const struct dns_answer *given)
+{
+    static struct address kept[ADDRESSES_MAX]; /* main thread only */
     struct name *name = owner;
+    struct dns_answer filtered = *given;
+    const struct dns_answer *answer = &filtered;
+    drop_inner(name, &filtered, kept);
     struct loop *loop = name->resolver->loop;
     bool first = !name->answered;
     name->asking = false;

@@ -368,6 +368,23 @@ def test_an_external_name_of_a_loopback_address_is_refused(weft, origin):
     assert origin.connections == 0
 
 
+def test_a_name_that_resolves_to_loopback_is_refused_as_well(weft, origin):
+    name = socket.gethostname()
+    try:
+        inner = {found[4][0] for found in socket.getaddrinfo(name, None)}
+    except OSError:
+        inner = set()
+    if not inner or not all(found.startswith('127.') or found == '::1' for found in inner):
+        pytest.skip('the name of this machine does not resolve to loopback')
+    running = weft(thing('v1', 'Service', 'far',
+                         {'type': 'ExternalName', 'externalName': name,
+                          'ports': [{'port': origin.port}]}),
+                   route(rule(backend('far', port=origin.port))), args=['--external-names'])
+    assert running.logged('loopback or link-local addresses are not used')
+    assert running.get('/').status == 503
+    assert origin.connections == 0
+
+
 def test_a_headless_service_goes_by_its_endpoint_slices(weft, origins):
     one, two = origins('one'), origins('two')
     made = service('shop', one)
