@@ -230,7 +230,7 @@ static bool path_step(const char **path, struct text *out_name, uint64_t *out_in
     const char *at = *path;
     at += *at == '.';
     *out_name = text_of(NULL, 0);
-    const char *end = at;
+    const char *end;
     if (at[0] == '[' && at[1] == '"') {
         end = strstr(at, "\"]");
         if (end == NULL || end < at + 2) {

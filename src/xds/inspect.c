@@ -127,6 +127,7 @@ static void report_unsupported(struct inspector *inspector, const struct step *s
     char path[PATH_BYTES] = "";
     found->path = text_of(path, step ? write_path(step, path, sizeof(path)) : 0);
     inspector->events->on_unsupported(inspector->events->owner, found);
+    found->path = text_of(NULL, 0);
 }
 
 /* The message itself, or one it is part of up to the Any that carries it, is guarded. */

@@ -182,7 +182,9 @@ static void table_init(struct host_table *table, const struct graph_socket *sock
     for (size_t i = 0; i < socket->listener_count; i++) {
         add_listener(table, socket->listeners[i]);
     }
-    qsort(table->list.items, table->list.count, sizeof(*table->list.items), compare_hosts);
+    if (table->list.count > 1) {
+        qsort(table->list.items, table->list.count, sizeof(*table->list.items), compare_hosts);
+    }
     for (size_t i = 0; i < table->list.count; i++) {
         struct virtual_host *host = table->list.items[i];
         if (host->routes.count > 1) {
