@@ -160,8 +160,10 @@ class Weft:
         return self.ask('GET', target, headers, b'', host, **more)
 
     def becomes(self, check, seconds=10):
-        """A change takes effect: check(), which asks, becomes true."""
-        assert eventually(check, seconds), 'the change has no effect:\n' + self.log()
+        """A change takes effect: check(), which asks, becomes true and stays so. Each worker takes a
+        plan up in its own turn, so that one of them answers by the new one says little."""
+        assert eventually(lambda: all(check() for _ in range(8)), seconds), \
+            'the change has no effect:\n' + self.log()
         return True
 
 
