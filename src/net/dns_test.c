@@ -338,6 +338,8 @@ static void on_tcp_client(struct watch *watch, unsigned ready)
     assert_true(loop_watch_level(server->loop, &server->client, fd, &error));
 }
 
+/* On addresses of 127.53.0.0/16: a port that is free for UDP there is free for TCP as well, whoever
+ * else listens on 127.0.0.1. */
 static void server_open(struct server *server, struct loop *loop, const char *ip, uint16_t port)
 {
     *server = (struct server){ .loop = loop, .udp = { -1, 0, on_datagram },
@@ -404,7 +406,7 @@ static void asker_open(struct asker *asker)
     *asker = (struct asker){ .loop = loop_new(&error) };
     asker->dns = dns_new(asker->loop, &error);
     assert_non_null(asker->dns);
-    server_open(&asker->server, asker->loop, "127.0.0.1", 0);
+    server_open(&asker->server, asker->loop, "127.53.0.1", 0);
     assert_true(dns_use_server(asker->dns, &asker->server.address, &error));
     assert_true(dns_set_patience(asker->dns, 60, 1, &error));
 }
@@ -629,9 +631,9 @@ static void a_changed_resolv_conf_is_followed(void **state)
     struct server other;
     char path[] = "/tmp/weft-dns-test-XXXXXX";
     close(mkstemp(path));
-    server_open(&asker.server, asker.loop, "127.0.0.1", 0);
-    server_open(&other, asker.loop, "127.0.0.2", asker.server.address.port);
-    write_resolv_conf(path, "127.0.0.1");
+    server_open(&asker.server, asker.loop, "127.53.0.1", 0);
+    server_open(&other, asker.loop, "127.53.0.2", asker.server.address.port);
+    write_resolv_conf(path, "127.53.0.1");
     asker.dns = dns_new(asker.loop, &error);
     assert_true(dns_use_resolv_conf(asker.dns, path, asker.server.address.port, &error));
     assert_true(dns_set_patience(asker.dns, 2500, 1, &error));
@@ -644,7 +646,7 @@ static void a_changed_resolv_conf_is_followed(void **state)
     for (int i = 0; i < 5; i++) {
         loop_turn(asker.loop, 1);
     }
-    write_resolv_conf(path, "127.0.0.2");
+    write_resolv_conf(path, "127.53.0.2");
     asker.first[0] = '\0';
     assert_true(dns_resolve(asker.dns, TEXT("who.test"), &asker, on_answer));
     wait_for(&asker, 3); /* the one that was under way as well */
