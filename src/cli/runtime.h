@@ -36,7 +36,6 @@ enum runtime_state state;
     bool accepting_stopped;
     bool yielded; /* to a successor that serves the same sockets */
     bool announced;
-    int exit_code;
     uint64_t started_ns;
 };
 

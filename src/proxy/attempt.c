@@ -177,8 +177,7 @@ bool attempt_may_retry(struct exchange *exchange)
 {
     const struct retry_policy *policy = &exchange->route->retry;
     uint32_t retried = exchange->attempts - 1 - exchange->stale_retries;
-    return !exchange->response_started && policy->attempts > retried &&
-           !exchange->no_more_retries;
+    return !exchange->response_started && policy->attempts > retried;
 }
 
 void attempt_retry(struct exchange *exchange)

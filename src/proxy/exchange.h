@@ -111,10 +111,8 @@ struct exchange {
     bool response_started;  /* a final head was handed to the client's wire */
     bool response_complete; /* and its last byte */
     bool client_keep_alive;
-    bool no_more_retries;
 
     uint64_t started_ns;
-    int64_t started_wall_us;
     uint64_t upstream_ns; /* time of all attempts */
     uint64_t request_head_bytes;
     uint64_t request_body_bytes;

@@ -16,7 +16,6 @@ struct proxy_metrics {
     struct metric_family *response_bytes;  /* route */
     struct metric_family *retries;         /* backend, kind */
     struct metric_family *mirrors;         /* outcome */
-    struct metric_family *upstream_connections;
 };
 
 /* Registers all families; lives as long as the registry. */
